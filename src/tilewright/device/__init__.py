@@ -1,0 +1,28 @@
+"""What this machine is, and how fast it was measured to be.
+
+    device = detect()            # the CPU here, or the GPU, with its stored profile if one fits
+    device = calibrate(device)   # measure the ceilings now and store them under the user's cache folder
+
+A `Device` carries two kinds of limits: `peaks`, from the datasheet, which no kernel can pass; and `profile`, measured
+on this very machine, which a good kernel reaches. `bound.py` turns either into seconds.
+"""
+
+from __future__ import annotations
+
+from .calibrate import calibrate
+from .detect import detect, environment
+from .nouns import Curve, Device, DeviceUnavailable, Peaks, Profile, rate_at
+from .stored import cache_folder
+
+__all__ = [
+    "Curve",
+    "Device",
+    "DeviceUnavailable",
+    "Peaks",
+    "Profile",
+    "cache_folder",
+    "calibrate",
+    "detect",
+    "environment",
+    "rate_at",
+]

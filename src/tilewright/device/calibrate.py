@@ -1,0 +1,197 @@
+"""Measure the ceilings of this machine: memory by size and direction, matrix products, exp, one call.
+
+A ceiling is what the best of several honest ways reaches, on random data and in memory that was touched before; so a
+kernel that does the same work is compared with something that exists. Each number is the best of the medians of small
+groups of calls: a median throws out the odd slow call, the best group throws out the time when others used the
+machine. The idea of measured roofs is triton_kernels' `roofline.py`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from .nouns import Curve, Device, DeviceUnavailable, Profile
+from .stored import store_profile
+
+if TYPE_CHECKING:
+    import torch
+
+Progress = Callable[[str], None]
+
+_SMALLEST_BYTES = 32 << 10
+_ASSUMED_CACHE_BYTES = 32 << 20  # where the machine does not report its last-level cache
+_OP_BUDGET_S = 0.05
+_MATRIX_BUDGET_S = 0.25
+_MATRIX_SHAPES = ((256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 1024), (4096, 4096, 2048))
+_GROUP = 5
+
+
+def calibrate(device: Device, progress: Progress | None = None) -> Device:
+    """Measure `device` (10 to 20 s), store the profile for later runs, and return the device with it attached.
+
+    Raises DeviceUnavailable for a device that cannot be measured here. A cache folder that cannot be written is
+    reported through `progress`, and the profile then lives as long as the returned device.
+    """
+    say = progress or (lambda _: None)
+    if device.kind != "cpu":
+        raise DeviceUnavailable("this version measures CPUs only: bounds of a GPU use its datasheet rates")
+    started = time.perf_counter()
+    with _threads(int(device.fingerprint.get("threads") or device.cores)):  # type: ignore[arg-type]
+        profile = _measure_cpu(device, say)
+    profile = profile.with_(seconds=round(time.perf_counter() - started, 2))
+    try:
+        say(f"stored {store_profile(profile)}")
+    except OSError as error:
+        say(f"could not store the profile ({error}); set TILEWRIGHT_CACHE to a folder that can be written")
+    return device.with_(profile=profile)
+
+
+def best_median_s(op: Callable[[], object], budget_s: float) -> float:
+    """Return seconds per call of `op`: the best of the medians of groups of calls, over about `budget_s`."""
+    op()
+    started = time.perf_counter()
+    op()
+    once_s = time.perf_counter() - started
+    inner = max(1, min(1000, int(20e-6 / max(once_s, 1e-9))))  # a sample lasts 20 us or more
+    stop, best_s = time.perf_counter() + budget_s, once_s
+    while True:
+        samples = []
+        for _ in range(_GROUP):
+            started = time.perf_counter()
+            for _ in range(inner):
+                op()
+            samples.append((time.perf_counter() - started) / inner)
+            if time.perf_counter() > stop and len(samples) >= 3:
+                break
+        best_s = min(best_s, statistics.median(samples))
+        if time.perf_counter() > stop:
+            return best_s
+
+
+def _measure_cpu(device: Device, say: Progress) -> Profile:
+    import torch
+
+    cache_bytes = device.cache_bytes or _ASSUMED_CACHE_BYTES
+    sizes = _sizes(cache_bytes, device.memory_bytes)
+    say("memory, by size")
+    pool = torch.rand(max(sizes) // 4)
+    copy, read, write = _memory_curves(pool, sizes)
+    del pool
+    say("fresh memory")
+    fresh = _curve(sizes[::3] + sizes[-1:], lambda n: [lambda: torch.empty(n // 4).fill_(1.0)])
+    matrix = {}
+    for name in ("float32", "float64", "bfloat16", "float16", "int8"):
+        say(f"matrix product, {name}")
+        if rate := _matrix_rate(name):
+            matrix[name] = rate
+    say("special functions and one call")
+    return Profile(
+        copy=copy,
+        read=read,
+        write=write,
+        fresh_write=fresh,
+        matrix=matrix,
+        call_s=_call_s(),
+        special_per_s=_special_per_s(),
+        fingerprint=device.fingerprint,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _sizes(cache_bytes: int, memory_bytes: int) -> list[int]:
+    """Powers of two from 32 KiB to eight times the last-level cache, within an eighth of the memory."""
+    sizes = [_SMALLEST_BYTES]
+    while sizes[-1] < 8 * cache_bytes and 2 * sizes[-1] <= memory_bytes // 8:
+        sizes.append(2 * sizes[-1])
+    return sizes
+
+
+def _memory_curves(pool: torch.Tensor, sizes: list[int]) -> tuple[Curve, Curve, Curve]:
+    """Copy, read and write rates over float32 `pool`, which is as large as the largest size."""
+    import torch
+
+    def copies(n: int) -> list[Callable[[], object]]:
+        source, target = pool[: n // 8], pool[n // 8 : n // 4]
+        return [lambda: target.copy_(source), lambda: torch.neg(source, out=target)]
+
+    def reads(n: int) -> list[Callable[[], object]]:
+        both, left, right = pool[: n // 4], pool[: n // 8], pool[n // 8 : n // 4]
+        return [lambda: both.sum(), lambda: torch.dot(left, right), lambda: both.amax()]
+
+    def writes(n: int) -> list[Callable[[], object]]:
+        target = pool[: n // 4]
+        return [lambda: target.fill_(1.0), lambda: target.zero_()]
+
+    copy, read = _curve(sizes, copies), _curve(sizes, reads)
+    return copy, read, _curve(sizes, writes)  # last: it overwrites the random data that the others need
+
+
+def _curve(sizes: list[int], ways: Callable[[int], list[Callable[[], object]]]) -> Curve:
+    """For each size in bytes, the best rate (bytes/s) over the ways to move that many bytes."""
+    return tuple((n, n / min(best_median_s(op, _OP_BUDGET_S) for op in ways(n))) for n in sorted(set(sizes)))
+
+
+def _matrix_rate(dtype: str) -> float | None:
+    """The best flop/s of a matrix product over several shapes; None where torch has none for this dtype here."""
+    import torch
+
+    best = 0.0
+    for m, n, k in _MATRIX_SHAPES:
+        flops = 2 * m * n * k
+        if best and flops / best > _MATRIX_BUDGET_S:
+            break
+        try:
+            took_s = best_median_s(_product(getattr(torch, dtype), m, n, k), _MATRIX_BUDGET_S)
+        except RuntimeError:  # torch has no kernel for this dtype on this CPU
+            return best or None
+        best = max(best, flops / took_s)
+    return best or None
+
+
+def _product(dtype: torch.dtype, m: int, n: int, k: int) -> Callable[[], object]:
+    import torch
+
+    if dtype == torch.int8:
+        a, b = torch.randint(-128, 128, (m, k), dtype=dtype), torch.randint(-128, 128, (k, n), dtype=dtype)
+        return lambda: torch._int_mm(a, b)
+    x, y = torch.randn(m, k).to(dtype), torch.randn(k, n).to(dtype)
+    out = torch.empty(m, n, dtype=dtype)
+    return lambda: torch.mm(x, y, out=out)
+
+
+def _call_s() -> float:
+    """Seconds of one call of an operation on one element, results in place."""
+    import torch
+
+    x, out = torch.rand(1), torch.empty(1)
+    return best_median_s(lambda: torch.neg(x, out=out), _OP_BUDGET_S)
+
+
+def _special_per_s() -> float:
+    """The best rate of exp over float32 data of several sizes (functions per second)."""
+    import torch
+
+    best = 0.0
+    for count in (1 << 14, 1 << 16, 1 << 18, 1 << 20):
+        x, out = torch.randn(count), torch.empty(count)
+        best = max(best, count / best_median_s(lambda x=x, out=out: torch.exp(x, out=out), _OP_BUDGET_S))  # type: ignore[misc]
+    return best
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Run with `count` torch threads, without gradients, and give the caller's settings back."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,94 @@
+"""Device, its datasheet Peaks and its measured Profile."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from ..schema import Noun
+
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Curve = tuple[tuple[Annotated[int, Field(gt=0)], PositiveFloat], ...]
+"""A measured rate by size: ((bytes, bytes_per_s), ...), sorted by size."""
+
+
+class DeviceUnavailable(Exception):  # noqa: N818  (a state of the machine, not a fault)
+    """This machine does not have the device that was asked for; the message says what is missing."""
+
+
+class Peaks(Noun):
+    """Datasheet limits of one product; `match` is a regular expression over the name that the driver reports.
+
+    `flops` gives dense rates by dtype at `clock_hz` ("tf32" and "float8" are kept as their own names); `max_clock_hz`
+    is the highest clock the part may boost to, and `units` counts its multiprocessors or compute units.
+    """
+
+    name: str
+    match: str
+    bytes_per_s: PositiveFloat
+    flops: dict[str, PositiveFloat]
+    cache_bytes: int
+    units: int = 0
+    clock_hz: PositiveFloat | None = None
+    max_clock_hz: PositiveFloat | None = None
+    source: str
+
+
+with warnings.catch_warnings():
+    # pydantic warns that `copy` hides its own, long deprecated, method of that name.
+    warnings.filterwarnings("ignore", message='Field name "copy"')
+
+    class Profile(Noun):
+        """Ceilings measured on one machine. Curves are indexed by the bytes that one call moves, reads and writes
+        together, in buffers that were touched before. `fresh_write` is different: it fills memory that was allocated for
+        the call, as a function that returns a new tensor does, so that page faults are part of it.
+
+        `matrix` is the best rate of a matrix product by input dtype (flop/s, two per multiply-add); `call_s` the time of
+        one call of a one-element operation; `special_per_s` the rate of exp in float32.
+        """
+
+        copy: Curve  # type: ignore[assignment]
+        read: Curve
+        write: Curve
+        fresh_write: Curve = ()
+        matrix: dict[str, PositiveFloat]
+        call_s: PositiveFloat
+        special_per_s: PositiveFloat
+        fingerprint: dict[str, JsonValue]
+        created: str
+        seconds: float = 0.0
+
+
+class Device(Noun):
+    """A CPU as this process may use it, or one GPU. `cores` are the CPU cores granted to this process, or a GPU's
+    multiprocessors; `cache_bytes` is the last-level cache within their reach; `memory_bytes` what may be allocated."""
+
+    kind: Literal["cpu", "cuda"]
+    name: str
+    arch: str
+    cores: int
+    cache_bytes: int
+    memory_bytes: int
+    features: tuple[str, ...] = ()
+    max_clock_hz: float | None = None
+    fingerprint: dict[str, JsonValue] = {}
+    peaks: Peaks | None = None
+    profile: Profile | None = None
+
+
+def rate_at(curve: Sequence[tuple[int, float]], size_bytes: float) -> float:
+    """Return the rate of `curve` at `size_bytes`, linear in log(size) and log(rate), constant beyond the ends."""
+    if not curve:
+        raise ValueError("an empty curve has no rate")
+    if size_bytes <= curve[0][0]:
+        return curve[0][1]
+    for (low, low_rate), (high, high_rate) in pairwise(curve):
+        if size_bytes <= high:
+            at = math.log(size_bytes / low) / math.log(high / low)
+            return math.exp((1 - at) * math.log(low_rate) + at * math.log(high_rate))
+    return curve[-1][1]
