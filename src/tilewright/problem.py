@@ -147,7 +147,7 @@ class Problem(Noun):
     space: Space = Space()
 
     reference: Callable[..., Any] | None = Field(default=None, exclude=True)
-    inputs: Callable[[Workload, torch.Generator], Inputs] | None = Field(default=None, exclude=True)
+    inputs: Callable[[Workload, Any], Inputs] | None = Field(default=None, exclude=True)
     cost: Callable[[Workload], Cost] | None = Field(default=None, exclude=True)
     impls: dict[str, Callable[..., Any]] = Field(default_factory=dict, exclude=True)
     edges: Callable[[], tuple[Workload, ...]] | None = Field(default=None, exclude=True)
