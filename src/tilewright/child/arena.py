@@ -1,0 +1,116 @@
+"""Shared memory that the parent owns: inputs, outputs and time stamps, each between guard bands.
+
+The memory is an anonymous file (memfd) of a fixed size, handed to the child as a descriptor, so nothing is left behind
+on disk however either side dies. Every region lies between two guard bands of 0xFF bytes: a write outside a buffer
+is seen afterwards, and a read outside one meets NaN.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass
+
+import torch
+
+GUARD_BYTES = 4096
+_ALIGN = 4096
+_GUARD_FILL = 0xFF
+
+
+@dataclass(frozen=True)
+class Region:
+    """`bytes` bytes at `offset`, guard bands outside of it."""
+
+    offset: int
+    bytes: int
+
+
+class ArenaFull(Exception):
+    """The arena has no room for a region of this size."""
+
+
+def span_bytes(shape: tuple[int, ...], stride: tuple[int, ...], itemsize: int) -> int:
+    """Bytes from the first to the last element of a strided tensor, both included; 0 if it has none."""
+    if any(n == 0 for n in shape):
+        return 0
+    return (sum((n - 1) * s for n, s in zip(shape, stride, strict=True)) + 1) * itemsize
+
+
+class Arena:
+    """A bump allocator over one memfd. `view` gives tensors that share its memory."""
+
+    def __init__(self, bytes_: int):
+        self.bytes = -(-bytes_ // _ALIGN) * _ALIGN
+        self.fd = os.memfd_create("tilewright-arena", os.MFD_CLOEXEC)
+        os.ftruncate(self.fd, self.bytes)
+        self._map = mmap.mmap(self.fd, self.bytes)
+        self._raw = torch.frombuffer(self._map, dtype=torch.uint8)
+        self._next = 0
+        self._taken: list[Region] = []
+
+    def take(self, bytes_: int) -> Region:
+        """Reserve a region. Its guard bands are written; its content is whatever was there."""
+        offset = self._next + GUARD_BYTES
+        end = offset + bytes_
+        following = -(-(end + GUARD_BYTES) // _ALIGN) * _ALIGN
+        if following > self.bytes:
+            raise ArenaFull(f"{bytes_} bytes do not fit: {self.bytes - self._next} of {self.bytes} are left")
+        self._raw[self._next : offset] = _GUARD_FILL
+        self._raw[end:following] = _GUARD_FILL
+        self._next = following
+        region = Region(offset, bytes_)
+        self._taken.append(region)
+        return region
+
+    def mark(self) -> int:
+        """Return a mark; `release(mark)` gives back every region taken after it."""
+        return self._next
+
+    def release(self, mark: int) -> None:
+        self._taken = [r for r in self._taken if r.offset < mark]
+        self._next = mark
+
+    def view(
+        self, region: Region, dtype: torch.dtype, shape: tuple[int, ...], stride: tuple[int, ...] | None = None
+    ) -> torch.Tensor:
+        """A tensor over `region`; ValueError if it would reach outside."""
+        itemsize = dtype.itemsize
+        if stride is None:
+            stride = contiguous_stride(shape)
+        span = span_bytes(shape, stride, itemsize)
+        if span > region.bytes or any(s < 0 for s in stride):
+            raise ValueError(f"a tensor of {span} bytes does not fit a region of {region.bytes}")
+        if span == 0:
+            return torch.empty_strided(shape, stride, dtype=dtype)
+        flat = self._raw[region.offset : region.offset + span].view(dtype)
+        return flat.as_strided(shape, stride)
+
+    def guards_hold(self, region: Region) -> bool:
+        """Whether both guard bands around `region` are as they were written."""
+        before = self._raw[region.offset - GUARD_BYTES : region.offset]
+        end = region.offset + region.bytes
+        after = self._raw[end : end + GUARD_BYTES]
+        return bool((before == _GUARD_FILL).all()) and bool((after == _GUARD_FILL).all())
+
+    def mend_guards(self, region: Region) -> None:
+        self._raw[region.offset - GUARD_BYTES : region.offset] = _GUARD_FILL
+        end = region.offset + region.bytes
+        self._raw[end : end + GUARD_BYTES] = _GUARD_FILL
+
+    def close(self) -> None:
+        """Give the memory back; views made before become invalid, so callers copy what they keep."""
+        del self._raw
+        try:
+            self._map.close()
+        except BufferError:  # a view is still alive somewhere; the memory goes when it does
+            pass
+        os.close(self.fd)
+
+
+def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
+    stride, step = [], 1
+    for n in reversed(shape):
+        stride.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(stride))

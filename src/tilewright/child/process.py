@@ -1,0 +1,281 @@
+"""Starting a child, talking to it with deadlines, and killing it with its whole group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..candidate import CandidateError, Status
+from .arena import Arena
+from .sandbox import is_weak
+from .wire import Wire, WireError, WireTimeout
+
+_KEPT_OUTPUT_BYTES = 64 << 10
+_INTERPRETER_BYTES = 4 << 30  # address space that Python, torch and its threads map before any work
+_READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/nix", "/run/nvidia")
+_PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CXX", "CC", "CUDA_HOME", "CUDA_VISIBLE_DEVICES")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a candidate may use: seconds per phase, bytes of memory beyond the interpreter and the arena."""
+
+    start_s: float = 60.0
+    load_s: float = 30.0
+    first_call_s: float = 60.0
+    call_s: float = 20.0
+    memory_bytes: int = 4 << 30
+
+
+class Child:
+    """One untrusted process. Every failure of it is raised as CandidateError with a status and one line."""
+
+    def __init__(
+        self,
+        arena_bytes: int,
+        *,
+        limits: Limits | None = None,
+        sandbox: str = "auto",
+        threads: int | None = None,
+        interpret: bool = False,
+        writable: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+    ):
+        self.limits = limits or Limits()
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self.arena = Arena(arena_bytes)
+        self.scratch = tempfile.mkdtemp(prefix="tilewright-")
+        self.captured = _Captured()
+        self.alive = True
+        self._start(sandbox, interpret, writable, environment or {})
+
+    def _start(self, sandbox: str, interpret: bool, writable: tuple[str, ...], environment: dict[str, str]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        nonce = secrets.token_bytes(16)
+        ours.sendall(nonce.hex().encode())
+        self.wire = Wire(ours, nonce)
+        command = [sys.executable, "-I", "-m", "tilewright.child.program", str(theirs.fileno()), str(self.arena.fd)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(theirs.fileno(), self.arena.fd),
+            start_new_session=True,
+            cwd=self.scratch,
+            env=self._environment(interpret, environment),
+        )
+        theirs.close()
+        self.captured.follow(self._process)
+        caches = [str(cache_folder("cpp"))]
+        wall = {
+            "writable": [self.scratch, *writable],
+            "readable": [*_READABLE, sys.prefix, sys.base_prefix, *_library_folders(), *caches],
+            "memory_bytes": self.limits.memory_bytes + self.arena.bytes + _INTERPRETER_BYTES,
+        }
+        settings = {
+            "wall": wall, "sandbox": sandbox, "threads": self.threads, "scratch": self.scratch,
+            "arena_bytes": self.arena.bytes,
+        }  # fmt: skip
+        try:
+            self.wire.send(settings)
+            self.sandbox: str = str(self.wire.receive(self.limits.start_s)["ready"])
+        except (WireError, KeyError) as error:
+            told = self.captured.text()[-2000:]
+            self.close()
+            raise CandidateError(Status.INFRA_ERROR, f"the child did not start: {error}. {told}".strip()) from None
+
+    def _environment(self, interpret: bool, more: dict[str, str]) -> dict[str, str]:
+        environment = {k: os.environ[k] for k in _PASSED_ENVIRONMENT if k in os.environ}
+        environment |= {
+            "HOME": self.scratch,
+            "TMPDIR": self.scratch,
+            "TILEWRIGHT_CACHE": str(cache_folder()),
+            "OMP_NUM_THREADS": str(self.threads),
+            "TORCHINDUCTOR_CACHE_DIR": os.path.join(self.scratch, "inductor"),
+            "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes beside the one we watch
+            "TRITON_CACHE_DIR": os.path.join(self.scratch, "triton"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        if interpret:
+            environment["TRITON_INTERPRET"] = "1"
+        return environment | more
+
+    @property
+    def weak(self) -> bool:
+        return is_weak(self.sandbox)
+
+    def ask(self, op: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
+        """Send one request and return its answer; CandidateError when the child fails, hangs or dies."""
+        return self.tell(op, **fields).answer(timeout_s)
+
+    def tell(self, op: str, **fields: Any) -> Child:
+        if not self.alive:
+            raise CandidateError(Status.INFRA_ERROR, "the child is closed")
+        with self._dying("before it was asked"):
+            self.wire.send({"op": op, **fields})
+        return self
+
+    def answer(self, timeout_s: float) -> dict[str, Any]:
+        message = self.note(timeout_s)
+        if "error" in message:
+            raise _verdict(message["error"])
+        answer = message.get("ok")
+        if not isinstance(answer, dict):
+            self.kill()
+            raise CandidateError(Status.REWARD_HACK, "the child answered out of turn")
+        return answer
+
+    def note(self, timeout_s: float) -> dict[str, Any]:
+        """The next frame, whatever it is."""
+        try:
+            with self._dying("while it ran"):
+                return self.wire.receive(timeout_s)
+        except WireTimeout:
+            self.kill()
+            raise CandidateError(Status.TIMEOUT, f"no answer within {timeout_s:.0f} s; killed") from None
+
+    @contextlib.contextmanager
+    def _dying(self, when: str) -> Any:
+        try:
+            yield
+        except WireTimeout:
+            raise
+        except WireError as error:
+            how = self._how_it_ended()
+            self.kill()
+            status = Status.RESOURCE if "SIGKILL" in how else Status.RUNTIME_ERROR
+            raise CandidateError(status, f"the child died {when}: {how or error}") from None
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "it closed its socket and stayed alive"
+        number = -code if code < 0 else code - 128
+        if number in set(signal.Signals):
+            return f"killed by {signal.Signals(number).name}"
+        return f"it left with exit code {code}"
+
+    def kill(self) -> None:
+        """Kill the whole group at once. Idempotent."""
+        self.alive = False
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the child and give back its memory and scratch folder. Idempotent."""
+        if self.alive:
+            with contextlib.suppress(WireError):
+                self.wire.send({"op": "exit"})
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=0.5)
+        self.kill()
+        self.captured.stop()
+        self.wire.sock.close()
+        if self.arena.fd >= 0:
+            self.arena.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Captured:
+    """Drains what a child prints; keeps the first and the last of it, and how much there was."""
+
+    def __init__(self) -> None:
+        self.head = bytearray()
+        self.tail = bytearray()
+        self.total_bytes = 0
+        self._thread: threading.Thread | None = None
+
+    def follow(self, process: subprocess.Popen[bytes]) -> None:
+        self._thread = threading.Thread(target=self._drain, args=(process,), daemon=True)
+        self._thread.start()
+
+    def _drain(self, process: subprocess.Popen[bytes]) -> None:
+        with selectors.DefaultSelector() as selector:
+            for stream in (process.stdout, process.stderr):
+                assert stream is not None
+                selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    data = os.read(key.fd, 1 << 16)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                        key.fileobj.close()  # type: ignore[union-attr]
+                        continue
+                    self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        self.total_bytes += len(data)
+        room = _KEPT_OUTPUT_BYTES // 2 - len(self.head)
+        self.head += data[: max(room, 0)]
+        self.tail = (self.tail + data[max(room, 0) :])[-_KEPT_OUTPUT_BYTES // 2 :]
+
+    def text(self) -> str:
+        time.sleep(0.01)  # what was printed last may still be in the pipe
+        cut = self.total_bytes - len(self.head) - len(self.tail)
+        middle = f"\n[... {cut} bytes cut ...]\n".encode() if cut > 0 else b""
+        return bytes(self.head + middle + self.tail).decode(errors="replace")
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._thread.join(timeout=1)
+
+
+def cache_folder(part: str = "") -> Path:
+    """The folder for builds and device profiles: $TILEWRIGHT_CACHE, else the user's cache folder. Created if missing."""
+    root = os.environ.get("TILEWRIGHT_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = Path(root or os.path.join(base, "tilewright")) / part
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _library_folders() -> list[str]:
+    """Where imports come from: the folders of sys.path, and those of editable installs, this package's included."""
+    package = str(Path(__file__).resolve().parents[1])
+    folders = {*map(str, sysconfig.get_paths().values()), *(p for p in sys.path if "site-packages" in p), package}
+    return sorted(p for p in folders if os.path.isdir(p))
+
+
+_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
+
+
+def _verdict(error: Any) -> CandidateError:
+    """Turn what went wrong in the child into a status."""
+    if not isinstance(error, dict):
+        return CandidateError(Status.RUNTIME_ERROR, "the child failed without saying how")
+    kind, phase = str(error.get("type")), str(error.get("phase"))
+    message = str(error.get("message"))[:500]
+    memory = kind in _OUT_OF_MEMORY or "not enough memory" in message or "can't allocate memory" in message
+    if memory:
+        status = Status.RESOURCE
+    elif phase == "load" or "CompileError" in kind or "CompilationError" in kind or kind == "InductorError":
+        status = Status.COMPILE_ERROR
+    else:
+        status = Status.RUNTIME_ERROR
+    failure = CandidateError(status, message)
+    failure.add_note(str(error.get("traceback"))[:8000])
+    return failure

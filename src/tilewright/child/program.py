@@ -1,0 +1,338 @@
+"""The small program inside a child: goes behind the wall, loads a candidate, calls it, stamps the time.
+
+Started as `python -I -m tilewright.child.program SOCKET_FD ARENA_FD` with one JSON line of settings on the socket.
+It holds nothing worth stealing: no reference, no truth, no tolerance, no seed. Whatever it reports is checked by the
+parent against bytes that the parent reads itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import os
+import socket
+import sys
+import time
+import traceback
+from typing import Any
+
+from tilewright.child.sandbox import Wall, enter
+from tilewright.child.wire import Wire, WireError
+
+
+class Program:
+    """State of one child: the arena, the loaded entry, and the outputs of the last call."""
+
+    def __init__(self, wire: Wire, raw: Any, scratch: str):
+        import torch
+
+        self.torch = torch
+        self.wire = wire
+        self.raw = raw  # the whole arena as a uint8 tensor
+        self.scratch = scratch
+        self.entry: Any = None
+        self.kind = "function"
+        self.module_source: Any = None
+        self.instance: Any = None
+        self.instance_key: Any = None
+        self.outputs: tuple[Any, ...] = ()
+        self.held: tuple[Any, ...] = ()
+        self.loaded = 0
+        self.base_address = raw.data_ptr() if raw is not None else 0
+
+    # What the parent may ask for. Each returns the fields of the answer.
+
+    def load(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.outputs, self.instance, self.instance_key, self.entry = (), None, None, None
+        self.loaded += 1
+        name = f"candidate_{self.loaded}"
+        path = os.path.join(self.scratch, f"{name}.py")
+        with open(path, "w") as file:
+            file.write(message["source"])
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        entry = getattr(module, message["entry"], None)
+        if not callable(entry):
+            raise LoadError(f"the file defines no {message['entry']}")
+        self.entry, self.kind, self.module_source = entry, message["kind"], module
+        return {}
+
+    def call(self, message: dict[str, Any]) -> dict[str, Any]:
+        torch = self.torch
+        args, function = self.prepare(message["inputs"])
+        grads = message["grads"]
+        leaves = self.track(message["inputs"], args, grads) if grads else {}
+        with self.poisoned(message["poison"]), torch.set_grad_enabled(bool(grads)):
+            result = function(*args)
+            outputs = as_tuple(result)
+            if grads:
+                self.backward(outputs, [self.tensor(d) for d in message["grad_outputs"]])
+        metas = [self.meta(i, t, message["inputs"], outputs) for i, t in enumerate(outputs)]
+        answer = {"metas": metas, "written": self.copy_out(outputs, message["regions"])}
+        if grads:
+            found = [leaves[name].grad for name in grads]
+            answer["grad_metas"] = [self.meta(i, g, {}, ()) for i, g in enumerate(found)]
+            self.copy_out(tuple(found), message["grad_regions"])
+        self.outputs = tuple(t.detach() if self.is_tensor(t) else t for t in outputs)
+        return answer
+
+    def previous(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Copy out the outputs of the call before, to see whether a later call changed them."""
+        return {"written": self.copy_out(self.held, message["regions"])}
+
+    def hold(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.held = self.outputs
+        return {}
+
+    def forget(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.outputs = self.held = ()
+        return {}
+
+    def time(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Run `warm` calls, then one per entry of `schedule`, stamping the border between calls. The interval of a
+        call includes dropping the result of the one before, as in any real program. The last result is copied out
+        only after the parent's clock has been stopped."""
+        now = time.perf_counter_ns
+        prepared = [self.prepare(inputs) for inputs in message["slots"]]
+        function = prepared[0][1]
+        schedule = [prepared[i][0] for i in message["schedule"]]
+        stop_after_ns = message["stop_after_ns"]
+        stamps = self.raw[message["stamps"] : message["stamps"] + 8 * (len(schedule) + 1)].view(self.torch.int64)
+        taken = [0] * (len(schedule) + 1)
+        self.outputs = self.held = ()
+        with self.torch.no_grad():
+            gc.collect()
+            gc.disable()
+            out: Any = None
+            for i in range(message["warm"]):
+                out = function(*prepared[i % len(prepared)][0])
+            self.wire.send({"began": now()})
+            done = 0
+            taken[0] = start = now()
+            for args in schedule:
+                out = function(*args)
+                done += 1
+                taken[done] = stamp = now()
+                if stamp - start > stop_after_ns:
+                    break
+            self.wire.send({"ended": now(), "done": done})
+            gc.enable()
+        stamps[:] = self.torch.tensor(taken)
+        outputs = as_tuple(out)
+        metas = [self.meta(i, t, message["slots"][0], outputs) for i, t in enumerate(outputs)]
+        return {"metas": metas, "written": self.copy_out(outputs, message["regions"]), "done": done}
+
+    def proof(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What a baseline says of itself: the result of its `proof()`, for example that it did compile."""
+        proof = getattr(self.module_source, "proof", None)
+        return {"proof": proof() if callable(proof) else None}
+
+    def ping(self, message: dict[str, Any]) -> dict[str, Any]:
+        return {"now": time.perf_counter_ns()}
+
+    # Between the wire and the candidate.
+
+    def prepare(self, inputs: dict[str, Any]) -> tuple[list[Any], Any]:
+        args = [self.value(d) for d in inputs["args"].values()]
+        if self.kind == "function":
+            return args, self.entry
+        key = repr((inputs["init"], inputs["state"], inputs["state_version"]))
+        if key != self.instance_key:
+            self.instance = self.build_module(inputs)
+            self.instance_key = key
+        return args, self.instance
+
+    def build_module(self, inputs: dict[str, Any]) -> Any:
+        torch = self.torch
+        torch.manual_seed(0)
+        module = self.entry(*[self.value(d) for d in inputs["init"]])
+        state = {name: self.value(d) for name, d in inputs["state"].items()}
+        floating = {t.dtype for t in state.values() if t.is_floating_point()}
+        floating |= {t.dtype for t in map(self.value, inputs["args"].values()) if self.is_tensor(t) and t.is_floating_point()}
+        if len(floating) == 1 and isinstance(module, torch.nn.Module):
+            module = module.to(floating.pop())
+        if state:
+            load_state(module, state)
+        return module
+
+    def track(self, inputs: dict[str, Any], args: list[Any], grads: list[str]) -> dict[str, Any]:
+        """Make the named arguments or parameters leaves that collect a gradient."""
+        leaves = {}
+        names = list(inputs["args"])
+        for name in grads:
+            if name in names:
+                leaf = args[names.index(name)].detach().requires_grad_()
+                args[names.index(name)] = leaf
+            else:
+                leaf = dict(self.instance.named_parameters())[name]
+                leaf.grad = None
+            leaves[name] = leaf
+        return leaves
+
+    def backward(self, outputs: tuple[Any, ...], grad_outputs: list[Any]) -> None:
+        pairs = [(o, g) for o, g in zip(outputs, grad_outputs, strict=True) if o.is_floating_point()]
+        self.torch.autograd.backward([o for o, _ in pairs], [g for _, g in pairs])
+
+    def poisoned(self, wanted: bool) -> Any:
+        """Fill fresh memory with NaN during a call, so that an output that is never written shows."""
+        import contextlib
+
+        torch = self.torch
+
+        @contextlib.contextmanager
+        def fill() -> Any:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.utils.deterministic.fill_uninitialized_memory = True
+            try:
+                yield
+            finally:
+                torch.use_deterministic_algorithms(False)
+
+        return fill() if wanted else contextlib.nullcontext()
+
+    def is_tensor(self, value: Any) -> bool:
+        return isinstance(value, self.torch.Tensor)
+
+    def value(self, description: dict[str, Any]) -> Any:
+        if "tensor" in description:
+            return self.tensor(description["tensor"])
+        if "list" in description:
+            return [self.value(d) for d in description["list"]]
+        if "dtype" in description:
+            return getattr(self.torch, description["dtype"])
+        return description["value"]
+
+    def tensor(self, description: list[Any]) -> Any:
+        offset, span, dtype_name, shape, stride = description
+        dtype = getattr(self.torch, dtype_name)
+        if span == 0:
+            return self.torch.empty_strided(shape, stride, dtype=dtype)
+        return self.raw[offset : offset + span].view(dtype).as_strided(shape, stride)
+
+    def copy_out(self, outputs: tuple[Any, ...], regions: list[list[int]]) -> list[int]:
+        """Copy each tensor's elements, packed, into its region; -1 for what is no tensor or does not fit."""
+        written = []
+        for value, (offset, capacity) in zip(outputs, regions, strict=False):
+            if not self.is_tensor(value) or value.is_sparse or value.is_meta:
+                written.append(-1)
+                continue
+            size = value.numel() * value.element_size()
+            if size > capacity or value.device.type != "cpu":
+                written.append(-1)
+                continue
+            if size:
+                target = self.raw[offset : offset + size].view(value.dtype).view(value.shape)
+                target.copy_(value.detach().resolve_conj().resolve_neg())
+            written.append(size)
+        return written
+
+    def meta(self, index: int, value: Any, inputs: dict[str, Any], outputs: tuple[Any, ...]) -> dict[str, Any]:
+        torch = self.torch
+        if not self.is_tensor(value):
+            return {"is_tensor": False, "shape": [], "dtype": type(value).__name__, "stride": [], "device": "",
+                    "aliases": [], "aliases_outputs": []}  # fmt: skip
+        aliases, twins = [], []
+        if value.device.type == "cpu" and value.layout == torch.strided and value.numel():
+            start = value.untyped_storage().data_ptr()
+            for path, d in flat_tensors(inputs):
+                if self.base_address <= value.data_ptr() < self.base_address + self.raw.numel() and (
+                    d[0] <= value.data_ptr() - self.base_address < d[0] + max(d[1], 1)
+                ):
+                    aliases.append(path)
+            twins = [
+                i for i, o in enumerate(outputs)
+                if i != index and self.is_tensor(o) and o.numel() and o.untyped_storage().data_ptr() == start
+            ]
+        return {
+            "is_tensor": type(value) in (torch.Tensor, torch.nn.Parameter),
+            "shape": list(value.shape),
+            "dtype": str(value.dtype).removeprefix("torch."),
+            "stride": list(value.stride()) if value.layout == torch.strided else [],
+            "device": value.device.type,
+            "aliases": aliases,
+            "aliases_outputs": twins,
+        }
+
+
+class LoadError(Exception):
+    """The candidate file loaded but does not define what it must."""
+
+
+def as_tuple(result: Any) -> tuple[Any, ...]:
+    if isinstance(result, dict):
+        return tuple(result.values())
+    return tuple(result) if isinstance(result, tuple | list) else (result,)
+
+
+def flat_tensors(inputs: dict[str, Any]) -> list[tuple[str, list[Any]]]:
+    return [(f"args.{name}", d["tensor"]) for name, d in inputs.get("args", {}).items() if "tensor" in d]
+
+
+def load_state(module: Any, state: dict[str, Any]) -> None:
+    """Give the module the parent's weights: by name, or in order where names differ and shapes agree."""
+    own = module.state_dict()
+    if set(own) != set(state):
+        same_shapes = [tuple(t.shape) for t in own.values()] == [tuple(t.shape) for t in state.values()]
+        if not same_shapes:
+            raise LoadError(
+                f"its parameters {sorted(own)} do not match the problem's {sorted(state)} in name or in shape"
+            )
+        state = dict(zip(own, state.values(), strict=True))
+    module.load_state_dict(state)
+
+
+def describe(error: BaseException, phase: str) -> dict[str, Any]:
+    """What went wrong, in one line and with the tail of the traceback."""
+    text = "".join(traceback.format_exception(error))[-8000:]
+    first = str(error).strip().splitlines()
+    message = f"{type(error).__name__}: {first[0] if first else ''}"[:500]
+    if isinstance(error, SystemExit):
+        message = f"called sys.exit({error.code!r})"
+    return {"phase": phase, "type": type(error).__name__, "message": message, "traceback": text}
+
+
+def serve(program: Program) -> None:
+    handlers = {
+        name: getattr(program, name) for name in ("load", "call", "time", "ping", "proof", "previous", "hold", "forget")
+    }
+    while True:
+        try:
+            message = program.wire.receive()
+        except WireError:
+            return
+        if message["op"] == "exit":
+            return
+        try:
+            answer = {"ok": handlers[message["op"]](message)}
+        except WireError:
+            return
+        except BaseException as error:  # a candidate may raise anything; all of it is its verdict
+            answer = {"error": describe(error, message["op"])}
+        program.wire.send(answer)
+
+
+def main() -> None:
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    arena_fd, nonce = int(sys.argv[2]), bytes.fromhex(sock.recv(32).decode())
+    sys.argv = [""]
+    wire = Wire(sock, nonce)
+    settings = wire.receive(30)
+    level = enter(Wall(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings["wall"].items()}), settings["sandbox"])
+    import mmap
+
+    import torch
+
+    torch.set_num_threads(settings["threads"])
+    raw = torch.frombuffer(mmap.mmap(arena_fd, 0), dtype=torch.uint8) if settings["arena_bytes"] else None
+    os.close(arena_fd)
+    program = Program(wire, raw, settings["scratch"])
+    wire.send({"ready": level, "torch": torch.__version__})
+    serve(program)
+    os._exit(0)  # a candidate's threads and atexit hooks have no say in how a child ends
+
+
+if __name__ == "__main__":
+    main()

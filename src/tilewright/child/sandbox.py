@@ -1,0 +1,215 @@
+"""The wall: what a child may no longer do once `enter` has run. Standard library only; Linux x86-64.
+
+Three layers, each used where the kernel grants it, none of which needs root:
+  namespaces  own user, network, IPC and PID namespace: no network, no view of other processes' IPC, and every
+              descendant dies with the child;
+  landlock    files can be written only below the scratch folder and read only where libraries live; a process outside
+              the wall cannot be traced, nor its memory read through /proc;
+  seccomp     no ptrace, no reading of other processes' memory, no mounts, no kernel keyrings, no new namespaces.
+Resource limits hold in any case. `enter` returns the level that was reached, for the record. A level without landlock
+is weak: another process of the same user could be read.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import resource
+import signal
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
+_CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x08000000, 0x10000000, 0x20000000, 0x40000000
+_LANDLOCK_CREATE, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT = 444, 445, 446
+_LANDLOCK_RULE_PATH_BENEATH = 1
+_CAPSET = 126
+_READ_RIGHTS = 0b1101  # execute, read a file, read a folder
+_FILE_RIGHTS = 0b0111 | 1 << 14 | 1 << 15  # those that make sense on a file: execute, write, read, truncate, ioctl
+
+# x86-64 system calls that no kernel needs and that reach beyond the wall.
+_DENIED_SYSCALLS = {
+    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "pidfd_getfd": 438,
+    "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "unshare": 272, "setns": 308,
+    "open_by_handle_at": 304, "bpf": 321, "userfaultfd": 323, "keyctl": 250, "add_key": 248, "request_key": 249,
+    "kexec_load": 246, "init_module": 175, "finit_module": 313, "delete_module": 176, "reboot": 169,
+    "io_uring_setup": 425, "move_mount": 429, "open_tree": 428, "fsopen": 430,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wall:
+    """What `enter` is asked for: folders that stay writable or readable, and limits (bytes, processes)."""
+
+    writable: tuple[str, ...]
+    readable: tuple[str, ...]
+    memory_bytes: int
+    processes: int = 256
+    file_bytes: int = 1 << 30
+
+
+def is_weak(level: str) -> bool:
+    """Whether a candidate at this level could read another process of the same user."""
+    return "landlock" not in level
+
+
+def enter(wall: Wall, wanted: str = "auto") -> str:
+    """Put the calling process behind the wall and return the level reached, for example
+    "namespaces+landlock+seccomp", or "limits". `wanted` is "auto", or "limits" to ask for nothing more.
+
+    With namespaces the caller is replaced: this function returns only in a grandchild, while the caller waits for it
+    and ends as it ended.
+    """
+    _die_with_parent()
+    reached = []
+    if wanted == "auto":
+        if _enter_namespaces():
+            reached.append("namespaces")
+        _check_prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        if _enter_landlock(wall):
+            reached.append("landlock")
+        _drop_capabilities()
+        if _enter_seccomp():
+            reached.append("seccomp")
+    _set_limits(wall)
+    return "+".join(reached) or "limits"
+
+
+def _check_prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
+
+
+def _die_with_parent() -> None:
+    parent = os.getppid()
+    _check_prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died between the two lines
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _drop_capabilities() -> None:
+    """Become an ordinary user in all but name: some capabilities of root pass by landlock."""
+    header = struct.pack("=Ii", 0x20080522, 0)
+    if _libc.syscall(_CAPSET, header, bytes(24)) != 0:
+        raise OSError(ctypes.get_errno(), "capset refused to drop the capabilities")
+
+
+def _set_limits(wall: Wall) -> None:
+    for what, limit in (
+        (resource.RLIMIT_AS, wall.memory_bytes),
+        (resource.RLIMIT_FSIZE, wall.file_bytes),
+        (resource.RLIMIT_NPROC, wall.processes),
+        (resource.RLIMIT_NOFILE, 1024),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(what, (limit, limit))
+
+
+def _enter_namespaces() -> bool:
+    uid, gid = os.getuid(), os.getgid()
+    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWPID) != 0:
+        return False
+    try:
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    except OSError:
+        pass  # unmapped ids: files look owned by nobody, which a candidate has no business to care about
+    _continue_in_fork()  # becomes process 1 of the new PID namespace, whose end ends all
+    _continue_in_fork()  # an ordinary process below it: signals to oneself work as usual
+    return True
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def _continue_in_fork() -> None:
+    """Fork; the new process returns, the old one waits for it and dies in the same way."""
+    child = os.fork()
+    if child == 0:
+        _die_with_parent()
+        return
+    while True:  # reap whatever was orphaned, until our own child ends
+        pid, status = os.wait()
+        if pid != child:
+            continue
+        if os.WIFSIGNALED(status):
+            os._exit(128 + os.WTERMSIG(status))
+        os._exit(os.WEXITSTATUS(status))
+
+
+def _enter_landlock(wall: Wall) -> bool:
+    abi = _libc.syscall(_LANDLOCK_CREATE, None, 0, 1)
+    if abi < 1:
+        return False
+    file_rights = (1 << 13) - 1  # the rights of ABI 1; later ones are handled where the kernel knows them
+    file_rights |= (1 << 13 if abi >= 2 else 0) | (1 << 14 if abi >= 3 else 0)
+    network_rights = 0b11 if abi >= 4 else 0
+    scoped = 0b11 if abi >= 6 else 0  # signals and abstract sockets stay inside
+    attributes = struct.pack("QQQ", file_rights, network_rights, scoped)
+    size = 8 if abi < 4 else 16 if abi < 6 else 24
+    ruleset = _libc.syscall(_LANDLOCK_CREATE, attributes, size, 0)
+    if ruleset < 0:
+        return False
+    try:
+        _allow(ruleset, wall.readable, _READ_RIGHTS & file_rights)
+        _allow(ruleset, wall.writable, file_rights)
+        _allow(ruleset, ("/dev/null", "/dev/zero", "/dev/urandom"), file_rights)
+        return _libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0) == 0
+    finally:
+        os.close(ruleset)
+
+
+def _allow(ruleset: int, paths: Iterable[str], rights: int) -> None:
+    for path in paths:
+        try:
+            folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):
+                continue
+            raise
+        try:
+            granted = rights if os.path.isdir(path) else rights & _FILE_RIGHTS
+            rule = struct.pack("=Qi", granted, folder)
+            if _libc.syscall(_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_RULE_PATH_BENEATH, rule, 0) != 0:
+                raise OSError(ctypes.get_errno(), f"landlock refused a rule for {path}")
+        finally:
+            os.close(folder)
+
+
+def _enter_seccomp() -> bool:
+    if platform.machine() != "x86_64":
+        return False
+
+    def instruction(code: int, jump_true: int, jump_false: int, value: int) -> bytes:
+        return struct.pack("=HBBI", code, jump_true, jump_false, value)
+
+    load, equal, above, end = 0x20, 0x15, 0x35, 0x06
+    kill, allow, deny = 0x80000000, 0x7FFF0000, 0x00050000 | errno.EPERM
+    program = [
+        instruction(load, 0, 0, 4),  # the architecture
+        instruction(equal, 1, 0, 0xC000003E),
+        instruction(end, 0, 0, kill),
+        instruction(load, 0, 0, 0),  # the number of the system call
+        instruction(above, 0, 1, 0x40000000),  # the x32 numbers
+        instruction(end, 0, 0, deny),
+    ]
+    for number in _DENIED_SYSCALLS.values():
+        program += [instruction(equal, 0, 1, number), instruction(end, 0, 0, deny)]
+    program.append(instruction(end, 0, 0, allow))
+    code = ctypes.create_string_buffer(b"".join(program))
+
+    class Filter(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+    filter_ = Filter(len(program), ctypes.addressof(code))
+    return _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(filter_), 0, 0) == 0

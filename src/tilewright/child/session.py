@@ -1,0 +1,380 @@
+"""A child with one candidate loaded: call it and see what it did, or time it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..candidate import Candidate, CandidateError, Status
+from ..problem import Inputs, Problem
+from .arena import Region, span_bytes
+from .process import Child, Limits
+
+_STAMPS = 4096  # the longest timed block, in calls
+_SPARE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class OutputMeta:
+    """What the child says an output is. `aliases` are the paths of inputs whose memory it shares, `aliases_outputs`
+    the indices of outputs that share its storage."""
+
+    is_tensor: bool
+    shape: tuple[int, ...]
+    dtype: str
+    stride: tuple[int, ...]
+    device: str
+    aliases: tuple[str, ...] = ()
+    aliases_outputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call did. `outputs` are the parent's own copies, packed; an entry is an empty tensor where nothing of
+    the expected size came back (the meta says what came instead). `mutated` and `out_of_bounds` name inputs whose
+    content or guard bands changed; `stable` is False if this call changed the results of the call before."""
+
+    outputs: tuple[torch.Tensor, ...]
+    metas: tuple[OutputMeta, ...]
+    mutated: tuple[str, ...] = ()
+    out_of_bounds: tuple[str, ...] = ()
+    grads: dict[str, torch.Tensor] = field(default_factory=dict)
+    stable: bool = True
+
+
+@dataclass(frozen=True)
+class TimedBlock:
+    """A block of timed calls. `calls_s` are the child's claims; `claimed_s` spans all of them; `parent_s` is the
+    parent's clock over the same block; `last_slot` made `outcome`, the result of the last timed call."""
+
+    calls_s: tuple[float, ...]
+    slots: tuple[int, ...]
+    claimed_s: float
+    parent_s: float
+    last_slot: int
+    outcome: Outcome
+
+
+@dataclass
+class _Placed:
+    """Inputs that lie in the arena: their wire description and the parent's own copy of every tensor."""
+
+    description: dict[str, Any]
+    regions: dict[str, Region]
+    views: dict[str, torch.Tensor]
+    own: dict[str, torch.Tensor]
+    inputs: Inputs
+
+
+class Session:
+    """One candidate in one child. `expected` are the shapes and dtypes of the reference's outputs."""
+
+    def __init__(self, child: Child, candidate: Candidate, problem: Problem, room_bytes: int):
+        self.child = child
+        self.candidate = candidate
+        self.problem = problem
+        self.sandbox = child.sandbox
+        self._called = False
+        self._slots: dict[int, _Placed] = {}
+        self._previous: Outcome | None = None
+        self._states: list[dict[str, torch.Tensor]] = []
+        self._mark = child.arena.mark()
+        self._stamps = child.arena.take(8 * (_STAMPS + 1))
+        self._out = child.arena.take(room_bytes)
+        start = time.perf_counter()
+        child.ask(
+            "load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind
+        )
+        self.load_s = time.perf_counter() - start
+
+    def close(self) -> None:
+        """Give the arena back and let go of the child, which stays alive for the next candidate."""
+        self._slots.clear()
+        self._previous = None
+        if self.child.alive:
+            self.child.arena.release(self._mark)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(
+        self,
+        inputs: Inputs,
+        *,
+        grads: Sequence[str] = (),
+        grad_outputs: Sequence[torch.Tensor] = (),
+        poison: bool = False,
+        slot: int = 0,
+    ) -> Outcome:
+        """Call the candidate once on `inputs`, placed at the addresses of `slot`, and return what it did."""
+        placed = self.place(inputs, slot)
+        fields: dict[str, Any] = {"inputs": placed.description, "grads": list(grads), "poison": poison}
+        mark = self.child.arena.mark()
+        try:
+            seeds = [self._put(f"grad_outputs.{i}", g) for i, g in enumerate(grad_outputs)]
+            regions = self._regions()
+            fields |= {"grad_outputs": [d for d, _, _ in seeds], "regions": regions}
+            fields["grad_regions"] = self._grad_regions(inputs, grads)
+            self.child.ask("hold", self.child.limits.call_s)
+            answer = self.child.ask("call", self._patience(), **fields)
+            outcome = self._outcome(answer, placed, regions, grads, fields["grad_regions"])
+        finally:
+            self.child.arena.release(mark)
+        if self._previous is not None and not self._still_holds(self._previous):
+            outcome = Outcome(**{**outcome.__dict__, "stable": False})
+        self._previous = outcome
+        return outcome
+
+    def time(
+        self, inputs: Sequence[Inputs], schedule: Sequence[int], *, warm: int = 1, stop_after_s: float = 1e9
+    ) -> TimedBlock:
+        """Time one call per entry of `schedule`, each an index into `inputs` (at its own addresses). The block ends
+        early, after a whole call, once `stop_after_s` seconds have passed."""
+        if len(schedule) > _STAMPS:
+            raise ValueError(f"a block has at most {_STAMPS} calls, not {len(schedule)}")
+        placed = [self.place(one, slot) for slot, one in enumerate(inputs)]
+        regions = self._regions()
+        self._previous = None
+        patience = self._patience() * 2 + self.child.limits.call_s
+        self.child.tell(
+            "time", slots=[p.description for p in placed], schedule=list(schedule), warm=warm,
+            stamps=self._stamps.offset, regions=regions, stop_after_ns=int(stop_after_s * 1e9),
+        )  # fmt: skip
+        self._note("began", patience)
+        start = time.perf_counter()
+        ended = self._note("ended", patience)
+        parent_s = time.perf_counter() - start
+        answer = self.child.answer(self.child.limits.call_s)
+        done = answer.get("done")
+        if not isinstance(done, int) or not 1 <= done <= len(schedule) or ended.get("done") != done:
+            raise CandidateError(Status.TIMING_INCONSISTENT, "the child miscounted its timed calls")
+        stamps = self.child.arena.view(self._stamps, torch.int64, (done + 1,)).tolist()
+        calls = tuple((b - a) / 1e9 for a, b in zip(stamps, stamps[1:], strict=False))
+        last = placed[schedule[done - 1]]
+        outcome = self._outcome(answer, last, regions, (), [])
+        claimed_s = (stamps[-1] - stamps[0]) / 1e9
+        return TimedBlock(calls, tuple(schedule[:done]), claimed_s, parent_s, schedule[done - 1], outcome)
+
+    def proof(self) -> Any:
+        """What the candidate's `proof()` says of itself, or None. For baselines of ours, never for a verdict."""
+        return self.child.ask("proof", self.child.limits.call_s).get("proof")
+
+    def place(self, inputs: Inputs, slot: int) -> _Placed:
+        """Write `inputs` to the addresses of `slot`; inputs that already lie there are not written again."""
+        placed = self._slots.get(slot)
+        if placed is not None and placed.inputs is inputs:
+            return placed
+        if placed is not None and _layout(placed.inputs) == _layout(inputs):
+            self._rewrite(placed, inputs)
+            return placed
+        self._slots[slot] = self._place_new(inputs)
+        return self._slots[slot]
+
+    def _place_new(self, inputs: Inputs) -> _Placed:
+        placed = _Placed({}, {}, {}, {}, inputs)
+
+        def describe(path: str, value: Any) -> dict[str, Any]:
+            if isinstance(value, torch.Tensor):
+                description, region, view = self._put(path, value)
+                placed.regions[path], placed.views[path], placed.own[path] = region, view, value
+                return {"tensor": description}
+            if isinstance(value, torch.dtype):
+                return {"dtype": str(value).removeprefix("torch.")}
+            if isinstance(value, list | tuple):
+                return {"list": [describe(f"{path}.{i}", v) for i, v in enumerate(value)]}
+            return {"value": value}
+
+        placed.description = {
+            "args": {k: describe(f"args.{k}", v) for k, v in inputs.args.items()},
+            "state": {k: describe(f"state.{k}", v) for k, v in inputs.state.items()},
+            "init": [describe(f"init.{i}", v) for i, v in enumerate(inputs.init)],
+            "state_version": self._version(inputs),
+        }
+        return placed
+
+    def _put(self, path: str, tensor: torch.Tensor) -> tuple[list[Any], Region, torch.Tensor]:
+        shape, stride = tuple(tensor.shape), tuple(tensor.stride())
+        span = span_bytes(shape, stride, tensor.element_size())
+        region = self.child.arena.take(span)
+        view = self.child.arena.view(region, tensor.dtype, shape, stride)
+        view.copy_(tensor)
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        return [region.offset, span, dtype, list(shape), list(stride)], region, view
+
+    def _rewrite(self, placed: _Placed, inputs: Inputs) -> None:
+        for path, tensor in flat(inputs).items():
+            placed.views[path].copy_(tensor)
+            placed.own[path] = tensor
+        placed.inputs = inputs
+        placed.description["state_version"] = self._version(inputs)
+
+    def _version(self, inputs: Inputs) -> int:
+        """A number that changes whenever other weights are placed, so that the child loads them again."""
+        for number, state in enumerate(self._states):
+            if state is inputs.state:
+                return number
+        self._states.append(inputs.state)
+        return len(self._states) - 1
+
+    def _regions(self) -> list[list[int]]:
+        """Cut the output region into one part per output, as large as the reference's output needs."""
+        count = max(len(self.problem.outputs), 1)
+        part = self._out.bytes // (count + 1) // 4096 * 4096
+        return [[self._out.offset + i * part, part] for i in range(count + 1)]
+
+    def _grad_regions(self, inputs: Inputs, grads: Sequence[str]) -> list[list[int]]:
+        regions = []
+        for name in grads:
+            tensor = inputs.args.get(name, inputs.state.get(name))
+            region = self.child.arena.take(tensor.numel() * tensor.element_size())
+            regions.append([region.offset, region.bytes])
+        return regions
+
+    def _outcome(
+        self, answer: dict[str, Any], placed: _Placed, regions: list[list[int]], grads: Sequence[str], gr: list[list[int]]
+    ) -> Outcome:
+        metas = tuple(_meta(m) for m in answer.get("metas", []))
+        written = answer.get("written", [])
+        outputs = tuple(self._read(m, w, r) for m, w, r in zip(metas, written, regions, strict=False))
+        outputs += (torch.empty(0),) * (len(metas) - len(outputs))
+        grad_metas = [_meta(m) for m in answer.get("grad_metas", [])]
+        found = {n: self._read(m, 0, r) for n, m, r in zip(grads, grad_metas, gr, strict=False)}
+        outside = tuple(p for p, r in placed.regions.items() if not self.child.arena.guards_hold(r))
+        mutated = tuple(p for p, v in placed.views.items() if not _same_bytes(v, placed.own[p]))
+        for path in {*outside, *mutated}:  # the next call starts from clean memory
+            self.child.arena.mend_guards(placed.regions[path])
+            placed.views[path].copy_(placed.own[path])
+        return Outcome(outputs, metas, mutated, outside, found)
+
+    def _read(self, meta: OutputMeta, written: int, region: list[int]) -> torch.Tensor:
+        dtype = getattr(torch, meta.dtype, None) if meta.is_tensor else None
+        if not isinstance(dtype, torch.dtype) or written < 0:
+            return torch.empty(0)
+        size = dtype.itemsize
+        for n in meta.shape:
+            size *= n
+        if size > region[1]:
+            return torch.empty(0)
+        return self.child.arena.view(Region(region[0], region[1]), dtype, meta.shape).clone()
+
+    def _still_holds(self, before: Outcome) -> bool:
+        regions = self._regions()
+        self.child.ask("previous", self.child.limits.call_s, regions=regions)
+        for kept, meta, region in zip(before.outputs, before.metas, regions, strict=False):
+            if kept.numel() and not _same_bytes(self._read(meta, 0, region), kept):
+                return False
+        return True
+
+    def _note(self, name: str, timeout_s: float) -> dict[str, Any]:
+        message = self.child.note(timeout_s)
+        if name not in message:
+            if "error" in message:
+                from .process import _verdict
+
+                raise _verdict(message["error"])
+            self.child.kill()
+            raise CandidateError(Status.REWARD_HACK, "the child answered out of turn")
+        return message
+
+    def _patience(self) -> float:
+        """Seconds to wait for a call; the first one may compile."""
+        patience = self.child.limits.call_s if self._called else self.child.limits.first_call_s
+        self._called = True
+        return patience
+
+
+def flat(inputs: Inputs) -> dict[str, torch.Tensor]:
+    """Every tensor by path, those inside lists included."""
+    found: dict[str, torch.Tensor] = {}
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            found[path] = value
+        elif isinstance(value, list | tuple):
+            for i, item in enumerate(value):
+                walk(f"{path}.{i}", item)
+
+    for name, value in inputs.args.items():
+        walk(f"args.{name}", value)
+    for name, value in inputs.state.items():
+        walk(f"state.{name}", value)
+    for i, value in enumerate(inputs.init):
+        walk(f"init.{i}", value)
+    return found
+
+
+def _layout(inputs: Inputs) -> list[Any]:
+    tensors = [(p, t.dtype, tuple(t.shape), tuple(t.stride())) for p, t in flat(inputs).items()]
+    scalars = [v for v in (*inputs.args.values(), *inputs.init) if not isinstance(v, torch.Tensor | list | tuple)]
+    return [tensors, scalars]
+
+
+def _meta(data: Any) -> OutputMeta:
+    """Read a description that an untrusted process wrote."""
+    try:
+        return OutputMeta(
+            bool(data["is_tensor"]),
+            tuple(max(0, int(n)) for n in data["shape"]),
+            str(data["dtype"])[:40],
+            tuple(int(n) for n in data["stride"]),
+            str(data["device"])[:20],
+            tuple(str(p) for p in data["aliases"]),
+            tuple(int(i) for i in data["aliases_outputs"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise CandidateError(Status.REWARD_HACK, "the child described an output in a way that makes no sense") from None
+
+
+def _same_bytes(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors of one dtype hold the same bits, NaN included."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    integer = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}.get(a.element_size())
+    if integer is None or a.is_complex():
+        return bool(torch.equal(torch.view_as_real(a), torch.view_as_real(b)))
+    return bool(torch.equal(a.view(integer), b.view(integer)))
+
+
+def room_for(outputs: Sequence[torch.Tensor]) -> int:
+    """Bytes of the output region for results like `outputs`: room for one more, each as large as the largest."""
+    largest = max((t.numel() * t.element_size() for t in outputs), default=0)
+    return (len(outputs) + 1) * (-(-largest // 4096) * 4096 + 4096)
+
+
+def arena_bytes(calls: Sequence[Inputs], outputs: Sequence[torch.Tensor]) -> int:
+    """Bytes of an arena that holds all `calls` at their own addresses, outputs, gradients and stamps."""
+    placed = sum(
+        span_bytes(tuple(t.shape), tuple(t.stride()), t.element_size()) + 4 * 4096 for c in calls for t in flat(c).values()
+    )
+    largest = max((sum(t.numel() * t.element_size() for t in flat(c).values()) for c in calls), default=0)
+    return placed + largest + 3 * room_for(outputs) + 8 * _STAMPS + _SPARE_BYTES
+
+
+def open_session(
+    candidate: Candidate,
+    problem: Problem,
+    calls: Sequence[Inputs],
+    outputs: Sequence[torch.Tensor],
+    *,
+    limits: Limits | None = None,
+    sandbox: str = "auto",
+    interpret: bool = False,
+    threads: int | None = None,
+) -> Session:
+    """Start a fresh child, load `candidate`, and return the session. `calls` are inputs it must have room for, and
+    `outputs` results of the reference, for their sizes. The caller closes `session.child` too."""
+    child = Child(
+        arena_bytes(calls, outputs), limits=limits, sandbox=sandbox, interpret=interpret, threads=threads
+    )
+    try:
+        return Session(child, candidate, problem, room_for(outputs))
+    except BaseException:
+        child.close()
+        raise
