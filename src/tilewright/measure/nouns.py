@@ -1,0 +1,49 @@
+"""What the clock says."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..schema import Noun
+
+LEVEL_RATIO = 1.02  # "level with": the upper end of the interval of the paired time ratio is at most this
+
+
+class Measurement(Noun):
+    """The time of one call, in seconds: median with its 95 % interval, and every sample it was made from.
+
+    `state` is "cold" when the inputs of consecutive calls are rotated over more than twice the last-level cache, else
+    "warm". `parent_ratio` is the parent's clock over the child's claim, for all blocks together (1 when they agree).
+    `stopped` marks a candidate given up early as hopeless; `stable` is False when the halves of the run disagree.
+    """
+
+    median_s: float
+    ci_low_s: float
+    ci_high_s: float
+    samples_s: tuple[float, ...]
+    blocks: int
+    method: str
+    state: Literal["cold", "warm"]
+    parent_ratio: float = 1.0
+    stopped: bool = False
+    stable: bool = True
+
+
+class Comparison(Noun):
+    """Paired timing of `name` against `baseline`: the median over rounds of time(name) / time(baseline), with its
+    95 % interval; below 1 is faster."""
+
+    name: str
+    baseline: str
+    ratio: float
+    ci_low: float
+    ci_high: float
+    rounds: int
+
+    @property
+    def faster(self) -> bool:
+        return self.ci_high < 1.0
+
+    @property
+    def level_or_ahead(self) -> bool:
+        return self.ci_high <= LEVEL_RATIO

@@ -1,0 +1,95 @@
+"""Compare candidates by paired, interleaved rounds, each candidate in a process of its own.
+
+In every round each candidate runs one block, in an order drawn anew, so that drift of the machine falls on all alike;
+the ratio of two candidates is taken within a round, and the interval over rounds.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..child.session import Session
+from ..problem import Inputs
+from .clock import METHOD, Inspect, draw_schedule, run_block
+from .nouns import Comparison, Measurement
+from .stats import halves_agree, median_interval, ratio_interval
+
+_FEWEST_ROUNDS = 8
+_MOST_ROUNDS = 200
+
+
+@dataclass
+class _Track:
+    samples: list[float] = field(default_factory=list)
+    medians: list[float] = field(default_factory=list)
+    parent_s: float = 0.0
+    claimed_s: float = 0.0
+
+
+def compare(
+    sessions: Mapping[str, Session],
+    inputs: Sequence[Inputs],
+    *,
+    cold: bool,
+    budget_s: float = 6.0,
+    block_s: float = 0.06,
+    precision: float = 0.005,
+    inspect: Mapping[str, Inspect] | None = None,
+    seed: int | None = None,
+) -> tuple[dict[str, Measurement], list[Comparison]]:
+    """Return the measurement of every session and the comparison of every ordered pair of them.
+
+    Ends when all ratios to the fastest are known within `precision`, or when `budget_s` is used up (at least 8 rounds).
+    """
+    draw = random.Random(seed)
+    tracks = {name: _Track() for name in sessions}
+    estimates = {name: max(run_block(s, inputs, [0], warm=2).claimed_s, 1e-7) for name, s in sessions.items()}
+    deadline = time.perf_counter() + budget_s
+    for round_ in range(_MOST_ROUNDS):
+        for name in draw.sample(list(sessions), len(sessions)):
+            schedule = draw_schedule(draw, estimates[name], block_s, len(inputs))
+            block = run_block(sessions[name], inputs, schedule)
+            track = tracks[name]
+            track.samples += block.calls_s
+            track.medians.append(statistics.median(block.calls_s))
+            track.parent_s += block.parent_s
+            track.claimed_s += block.claimed_s
+            estimates[name] = max(statistics.median(track.medians), 1e-7)
+            if inspect is not None and draw.random() < 0.25:
+                inspect[name](block.last_slot, block.outcome)
+        if round_ + 1 >= _FEWEST_ROUNDS and (time.perf_counter() > deadline or _decided(tracks, precision)):
+            break
+    measurements = {name: _measurement(track, cold) for name, track in tracks.items()}
+    comparisons = [_comparison(tracks, a, b) for a in sessions for b in sessions if a != b]
+    return measurements, comparisons
+
+
+def _decided(tracks: Mapping[str, _Track], precision: float) -> bool:
+    fastest = min(tracks, key=lambda name: statistics.median(tracks[name].medians))
+    others = [_comparison(tracks, name, fastest) for name in tracks if name != fastest]
+    return all((c.ci_high - c.ci_low) / 2 <= precision * c.ratio for c in others)
+
+
+def _comparison(tracks: Mapping[str, _Track], a: str, b: str) -> Comparison:
+    ratios = [x / y for x, y in zip(tracks[a].medians, tracks[b].medians, strict=True)]
+    ratio, low, high = ratio_interval(ratios)
+    return Comparison(name=a, baseline=b, ratio=ratio, ci_low=low, ci_high=high, rounds=len(ratios))
+
+
+def _measurement(track: _Track, cold: bool) -> Measurement:
+    median, low, high = median_interval(track.samples)
+    return Measurement(
+        median_s=median,
+        ci_low_s=low,
+        ci_high_s=high,
+        samples_s=tuple(track.samples),
+        blocks=len(track.medians),
+        method=METHOD + ", paired and interleaved",
+        state="cold" if cold else "warm",
+        parent_ratio=track.parent_s / track.claimed_s,
+        stable=halves_agree(track.samples, 0.25),
+    )
