@@ -1,0 +1,24 @@
+"""C++ generated for chains of elementwise operations and row reductions, traced from the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...candidate import Candidate
+from ..context import Context, Declined
+
+STAGE = "seed"
+RANK = 1
+
+
+def propose(context: Context) -> Iterable[Candidate]:
+    from ..rowwise import NotRowwise, generate  # tracing needs torch.fx, which other proposers do not
+
+    if context.device != "cpu":
+        raise Declined(f"row-wise C++ runs on the CPU, and this run is for {context.device}")
+    try:
+        found = generate(context.problem, context.workload)
+    except NotRowwise as reason:
+        raise Declined(str(reason)) from reason
+    if found is not None:
+        yield found
