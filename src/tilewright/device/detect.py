@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import JsonValue
+
 from .nouns import Device, DeviceUnavailable, Peaks
 from .stored import known_peaks, load_profile
 
@@ -76,7 +78,7 @@ def package_version(name: str) -> str | None:
 
 def _cpu() -> Device:
     flags = cpu_flags()
-    fingerprint = {
+    fingerprint: dict[str, JsonValue] = {
         "kind": "cpu",
         "cpu": cpu_name(),
         "cores": available_cores(),
@@ -108,7 +110,7 @@ def _cuda() -> Device:
     found = torch.cuda.get_device_properties(torch.cuda.current_device())
     clock_khz = getattr(found, "clock_rate", None)  # absent in older PyTorch
     peaks = peaks_of(found.name)
-    fingerprint = {
+    fingerprint: dict[str, JsonValue] = {
         "kind": "cuda",
         "gpu": found.name,
         "runtime": torch.version.hip or torch.version.cuda,

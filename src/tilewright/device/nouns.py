@@ -45,11 +45,12 @@ with warnings.catch_warnings():
 
     class Profile(Noun):
         """Ceilings measured on one machine. Curves are indexed by the bytes that one call moves, reads and writes
-        together, in buffers that were touched before. `fresh_write` is different: it fills memory that was allocated for
-        the call, as a function that returns a new tensor does, so that page faults are part of it.
+        together, in buffers that were touched before. `fresh_write` is different: it fills memory that was allocated
+        for the call, as a function that returns a new tensor does, so that page faults are part of it.
 
-        `matrix` is the best rate of a matrix product by input dtype (flop/s, two per multiply-add); `call_s` the time of
-        one call of a one-element operation; `special_per_s` the rate of exp in float32.
+        `matrix` is the best rate of a matrix product by input dtype (flop/s, two per multiply-add); `call_s` the time
+        of one call of a one-element operation; `special_per_s` the rate of exp in float32; `load` the number of other
+        runnable processes while it was measured: well above zero means that the ceilings may be too low.
         """
 
         copy: Curve  # type: ignore[assignment]
@@ -62,6 +63,7 @@ with warnings.catch_warnings():
         fingerprint: dict[str, JsonValue]
         created: str
         seconds: float = 0.0
+        load: float = 0.0
 
 
 class Device(Noun):

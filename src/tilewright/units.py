@@ -1,0 +1,57 @@
+"""Numbers as people read them: three significant digits with the unit that fits. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+
+
+def _scaled(value: float | None, steps: tuple[tuple[float, str], ...]) -> str:
+    if value is None or not math.isfinite(value):
+        return MISSING
+    for scale, unit in steps:
+        if abs(value) >= 0.9995 * scale:
+            return f"{digits(value / scale)} {unit}"
+    scale, unit = steps[-1]
+    return f"{digits(value / scale)} {unit}"
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """Return `value` with `significant` digits in plain notation: 0.0123, 1.23, 12.3, 123, 1234."""
+    if value == 0:
+        return "0"
+    places = significant - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, min(places, 9))}f}"
+
+
+def seconds(value: float | None) -> str:
+    return _scaled(value, ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")))
+
+
+def byte_count(value: float | None) -> str:
+    """Decimal units, as bandwidths are quoted."""
+    return _scaled(value, ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")))
+
+
+def bandwidth(bytes_per_s: float | None) -> str:
+    return _scaled(bytes_per_s, ((1e12, "TB/s"), (1e9, "GB/s"), (1e6, "MB/s"), (1.0, "B/s")))
+
+
+def operations(value: float | None, suffix: str = "flop") -> str:
+    """Counts ("flop") and rates ("flop/s") of operations."""
+    steps = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+    return _scaled(value, tuple((scale, prefix + suffix) for scale, prefix in steps))
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as a percentage; never clamped, so that more than 100 % is seen."""
+    if fraction is None or not math.isfinite(fraction):
+        return MISSING
+    value = 100 * fraction
+    return f"{value:.0f} %" if value >= 9.95 else f"{digits(value, 2)} %"
+
+
+def times(ratio: float | None) -> str:
+    """A speed-up: 1.84×."""
+    return MISSING if ratio is None or not math.isfinite(ratio) else f"{digits(ratio)}×"
