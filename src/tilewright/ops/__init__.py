@@ -1,0 +1,57 @@
+"""The operators: one file (or folder) each, found by listing this folder.
+
+`tilewright.ops.rms_norm(...)` is the function, `get("rms_norm")` its problem, `names()` what there is. The name of the
+file, of its public function and of its `PROBLEM` are one word. Files that start with an underscore are no operators.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from ..problem import Problem
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all operators, sorted; imports none of them."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+
+
+def module(name: str) -> ModuleType:
+    """Return the module of operator `name`; KeyError names the operators that exist."""
+    if name not in names():
+        raise KeyError(f"there is no operator {name!r}; there are {', '.join(names())}")
+    return import_module(f"{__name__}.{name}")
+
+
+def get(name: str) -> Problem:
+    """Return the problem that operator `name` solves. ImportError if the file breaks the rule of one word."""
+    found = module(name)
+    problem = getattr(found, "PROBLEM", None)
+    if not isinstance(problem, Problem) or problem.name != name or not callable(getattr(found, name, None)):
+        raise ImportError(f"ops/{name}.py must define the function {name} and PROBLEM = Problem(name={name!r}, ...)")
+    return problem
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("_") or name not in names():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; operators: {', '.join(names())}")
+    return getattr(module(name), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({"get", "module", "names", *names()})
+
+
+class _Operators(ModuleType):
+    """Importing `tilewright.ops.rms_norm` binds that submodule's name here; the name must stay the function."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_operator = isinstance(value, ModuleType) and not name.startswith("_")
+        super().__setattr__(name, getattr(value, name, value) if is_operator else value)
+
+
+sys.modules[__name__].__class__ = _Operators

@@ -1,0 +1,1 @@
+"""What operator files share: registration with torch, settings, launch facts, and the C++ row prelude."""
