@@ -11,7 +11,7 @@ import torch
 
 from ..candidate import Candidate, CandidateError, Status
 from ..problem import Inputs, Problem
-from .arena import Region, span_bytes
+from .arena import ArenaFull, Region, span_bytes
 from .process import Child, Limits
 
 _STAMPS = 4096  # the longest timed block, in calls
@@ -49,12 +49,14 @@ class Outcome:
 @dataclass(frozen=True)
 class TimedBlock:
     """A block of timed calls. `calls_s` are the child's claims; `claimed_s` spans all of them; `parent_s` is the
-    parent's clock over the same block; `last_slot` made `outcome`, the result of the last timed call."""
+    parent's clock over the same block; `inside` says whether all stamps lie between asking and being told;
+    `last_slot` made `outcome`, the result of the last timed call."""
 
     calls_s: tuple[float, ...]
     slots: tuple[int, ...]
     claimed_s: float
     parent_s: float
+    inside: bool
     last_slot: int
     outcome: Outcome
 
@@ -85,6 +87,7 @@ class Session:
         self._mark = child.arena.mark()
         self._stamps = child.arena.take(8 * (_STAMPS + 1))
         self._out = child.arena.take(room_bytes)
+        self._base = child.arena.mark()
         start = time.perf_counter()
         child.ask(
             "load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind
@@ -140,17 +143,21 @@ class Session:
         if len(schedule) > _STAMPS:
             raise ValueError(f"a block has at most {_STAMPS} calls, not {len(schedule)}")
         placed = [self.place(one, slot) for slot, one in enumerate(inputs)]
+        if any(self._slots.get(slot) is not p for slot, p in enumerate(placed)):  # room was made on the way
+            placed = [self.place(one, slot) for slot, one in enumerate(inputs)]
         regions = self._regions()
         self._previous = None
         patience = self._patience() * 2 + self.child.limits.call_s
+        asked_ns = time.perf_counter_ns()
         self.child.tell(
             "time", slots=[p.description for p in placed], schedule=list(schedule), warm=warm,
             stamps=self._stamps.offset, regions=regions, stop_after_ns=int(stop_after_s * 1e9),
         )  # fmt: skip
         self._note("began", patience)
-        start = time.perf_counter()
+        start = time.perf_counter_ns() / 1e9
         ended = self._note("ended", patience)
-        parent_s = time.perf_counter() - start
+        told_ns = time.perf_counter_ns()
+        parent_s = told_ns / 1e9 - start
         answer = self.child.answer(self.child.limits.call_s)
         done = answer.get("done")
         if not isinstance(done, int) or not 1 <= done <= len(schedule) or ended.get("done") != done:
@@ -160,7 +167,8 @@ class Session:
         last = placed[schedule[done - 1]]
         outcome = self._outcome(answer, last, regions, (), [])
         claimed_s = (stamps[-1] - stamps[0]) / 1e9
-        return TimedBlock(calls, tuple(schedule[:done]), claimed_s, parent_s, schedule[done - 1], outcome)
+        inside = asked_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) >= 0
+        return TimedBlock(calls, tuple(schedule[:done]), claimed_s, parent_s, inside, schedule[done - 1], outcome)
 
     def proof(self) -> Any:
         """What the candidate's `proof()` says of itself, or None. For baselines of ours, never for a verdict."""
@@ -174,7 +182,12 @@ class Session:
         if placed is not None and _layout(placed.inputs) == _layout(inputs):
             self._rewrite(placed, inputs)
             return placed
-        self._slots[slot] = self._place_new(inputs)
+        try:
+            self._slots[slot] = self._place_new(inputs)
+        except ArenaFull:
+            self._slots.clear()
+            self.child.arena.release(self._base)
+            self._slots[slot] = self._place_new(inputs)
         return self._slots[slot]
 
     def _place_new(self, inputs: Inputs) -> _Placed:

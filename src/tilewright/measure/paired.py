@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..child.session import Session
 from ..problem import Inputs
-from .clock import METHOD, Inspect, draw_schedule, run_block
+from .clock import METHOD, Inspect, draw_schedule, estimate, run_block
 from .nouns import Comparison, Measurement
 from .stats import halves_agree, median_interval, ratio_interval
 
@@ -47,7 +47,7 @@ def compare(
     """
     draw = random.Random(seed)
     tracks = {name: _Track() for name in sessions}
-    estimates = {name: max(run_block(s, inputs, [0], warm=2).claimed_s, 1e-7) for name, s in sessions.items()}
+    estimates = {name: estimate(session, inputs) for name, session in sessions.items()}
     deadline = time.perf_counter() + budget_s
     for round_ in range(_MOST_ROUNDS):
         for name in draw.sample(list(sessions), len(sessions)):

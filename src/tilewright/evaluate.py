@@ -1,0 +1,392 @@
+"""The only composer: candidate -> Verdict -> Measurement -> Record.
+
+An Evaluator holds what is the same for every candidate of one problem and workload: the secret seed, the inputs, the
+truths, one persistent child, and the device. It is the trusted side: candidates run in children only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from .bound import Bound, bound, cost_of
+from .build import prebuild
+from .candidate import Candidate, CandidateError, Status
+from .child.process import Child, Limits, cache_folder
+from .child.sandbox import is_weak
+from .child.session import Outcome, Session, arena_bytes, room_for
+from .device import Device, detect, environment
+from .measure import Comparison, Effort, Measurement, compare, measure
+from .measure.clock import SEARCH, THOROUGH
+from .problem import Inputs, Problem, Workload
+from .record import EvaluationCost, Record
+from .schema import canonical_json, content_digest
+from .verify import TruthCache, Verdict, judge, verify
+
+_CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
+_MOST_SLOTS = 8
+_INFRA_TRIES = 2
+
+
+class CannotDo(Exception):  # noqa: N818 (an answer to the user, with exit code 3)
+    """This machine cannot do what was asked; the message says what is missing."""
+
+
+class Evaluator:
+    """Judges and times candidates of one problem on one workload. Not thread-safe, except for `build`.
+
+    `seed` is drawn from the operating system when not given; it is logged for replay and never reaches a child.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        workload: Workload | None = None,
+        *,
+        device: str | Device = "auto",
+        seed: int | None = None,
+        sandbox: str = "auto",
+        allow_weak_sandbox: bool = False,
+        limits: Limits | None = None,
+        threads: int | None = None,
+    ):
+        self.problem = problem
+        self.workload = workload or problem.workloads[0]
+        self.device = device if isinstance(device, Device) else detect(device)
+        if self.device.kind != "cpu":
+            raise CannotDo("candidates are judged and timed on the CPU only in this version; ask for --device cpu")
+        self.seed = secrets.randbits(62) if seed is None else seed
+        self.sandbox, self.allow_weak_sandbox = sandbox, allow_weak_sandbox
+        self.limits = limits or Limits()
+        self.threads = threads
+        self.truths = TruthCache()
+        self.environment = environment()
+        self.bound: Bound | None = None
+        self._children: dict[str, Child] = {}
+        self._inputs: list[Inputs] = []
+        self._outputs: tuple[torch.Tensor, ...] = ()
+
+    # What a caller asks for.
+
+    def build(self, candidate: Candidate) -> float:
+        """Build ahead of evaluation; returns seconds. Raises CandidateError. Safe to call from several threads."""
+        start = time.perf_counter()
+        prebuild(candidate)
+        return time.perf_counter() - start
+
+    def evaluate(
+        self,
+        candidate: Candidate,
+        tier: str = "measure",
+        *,
+        stop_above_s: float | None = None,
+        timeout_s: float | None = None,
+        timed: bool = True,
+    ) -> Record:
+        """Judge and time one candidate. Faults of the candidate are its verdict; faults of ours are tried again, then
+        reported as INFRA_ERROR. Raises CannotDo when the machine cannot do it."""
+        for attempt in range(_INFRA_TRIES):
+            record = self._evaluate_once(candidate, tier, stop_above_s, timeout_s, timed)
+            if record.status is not Status.INFRA_ERROR or attempt + 1 == _INFRA_TRIES:
+                break
+        return record
+
+    def certify(self, candidate: Candidate) -> Record:
+        """Judge in a fresh process, on everything; then time thoroughly."""
+        return self.evaluate(candidate, "certify")
+
+    def compare(
+        self, candidates: Sequence[Candidate], budget_s: float = 8.0
+    ) -> tuple[dict[str, Record], list[Comparison]]:
+        """Time `candidates` paired and interleaved, each in a fresh process of its own. Returns a record for each by
+        its digest, and the comparisons, which name candidates by digest. One that fails has its verdict and is left
+        out of the comparisons."""
+        with contextlib.ExitStack() as stack:
+            sessions, records = self._open_all(candidates, stack)
+            alive = {c.digest: sessions[c.digest] for c in candidates if c.digest in sessions}
+            while alive:
+                current: list[str] = []
+                try:
+                    measurements, comparisons = self._compare(alive, budget_s, current)
+                except CandidateError as failure:
+                    digest = current[-1] if current else next(iter(alive))
+                    records[digest] = self._record(_named(candidates, digest), "certify", self._failed(failure, "certify"))
+                    del alive[digest]
+                    continue
+                for digest, measured in measurements.items():
+                    verdict = Verdict(status=Status.PASSED, tier="measure", sandbox=alive[digest].sandbox, seeds=(self.seed,))
+                    records[digest] = self._record(_named(candidates, digest), "measure", verdict, measured)
+                return records, comparisons
+        return records, []
+
+    def close(self) -> None:
+        for child in self._children.values():
+            child.close()
+        self._children.clear()
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What is the same for every candidate.
+
+    def prepare(self) -> None:
+        """Draw the timed inputs, count the work, and compute the bound. Idempotent."""
+        if self._inputs:
+            return
+        contents = [self.problem.make_inputs(self.workload, self.seed + i) for i in range(_CONTENTS)]
+        self._outputs = self.problem.run(contents[0])
+        contents = [Inputs(c.args, contents[0].state, contents[0].init) for c in contents]
+        per_call = sum(t.numel() * t.element_size() for t in contents[0].tensors().values())
+        wanted = 2 * self.device.cache_bytes
+        slots = min(_MOST_SLOTS, max(_CONTENTS + 1, -(-wanted // max(per_call, 1)) + 1))
+        self.cold = slots * per_call > wanted
+        self._contents = contents
+        # The same content lies at several addresses and every address holds another content than its neighbours.
+        self._inputs = [Inputs(contents[i % _CONTENTS].args, contents[0].state, contents[0].init) for i in range(slots)]
+        self.bound = bound(cost_of(self.problem, self.workload), self.device, cold=self.cold)
+
+    # One evaluation.
+
+    def _evaluate_once(
+        self, candidate: Candidate, tier: str, stop_above_s: float | None, timeout_s: float | None, timed: bool
+    ) -> Record:
+        self.prepare()
+        clock = _Laps()
+        measured = None
+        facts: dict[str, Any] = {}
+        try:
+            prebuild(candidate)
+            clock.lap("build_s")
+            with self._session(candidate, fresh=tier == "certify") as session, _watchdog(session, timeout_s):
+                if tier == "certify" and is_weak(session.sandbox) and not self.allow_weak_sandbox:
+                    raise CannotDo(
+                        "certify needs a sandbox that hides this process from the candidate, and this kernel grants "
+                        "neither landlock nor user namespaces; --allow-weak-sandbox goes on, and marks the record untrusted"
+                    )
+                verdict = self._verify(session, tier)
+                clock.lap("check_s")
+                if timed and tier != "screen" and verdict.status is Status.PASSED and not _interpreted(candidate):
+                    measured = self._measure(session, THOROUGH if tier == "certify" else SEARCH, stop_above_s)
+                    verdict = self._against_bound(verdict, measured)
+                    clock.lap("measure_s")
+                facts = self._facts(session, candidate)
+        except CandidateError as failure:
+            verdict = self._failed(failure, tier)
+        return self._record(candidate, tier, verdict, measured, clock.cost(), facts)
+
+    def _verify(self, session: Session, tier: str) -> Verdict:
+        return verify(
+            session, self.problem, tier=tier, workloads=(self.workload,), seed=self.seed, truths=self.truths,
+            truncating_bf16=_interpreted(session.candidate),
+        )  # fmt: skip
+
+    def _measure(self, session: Session, effort: Effort, stop_above_s: float | None) -> Measurement:
+        return measure(
+            session, self._inputs, cold=self.cold, effort=effort, stop_above_s=stop_above_s, inspect=self._inspect
+        )
+
+    def _inspect(self, slot: int, outcome: Outcome) -> None:
+        """Judge the result of a timed call like any other."""
+        content = slot % _CONTENTS
+        truth = self.truths.get(self.problem, self._contents[content], key=("timed", self.workload.name, content))
+        judgement = judge(truth, outcome)
+        if judgement.status is not Status.PASSED:
+            raise CandidateError(judgement.status, f"in a timed call: {judgement.detail}")
+
+    def _compare(
+        self, sessions: Mapping[str, Session], budget_s: float, current: list[str]
+    ) -> tuple[dict[str, Measurement], list[Comparison]]:
+        def watched(digest: str) -> Any:
+            def inspect(slot: int, outcome: Outcome) -> None:
+                current.append(digest)
+                self._inspect(slot, outcome)
+
+            return inspect
+
+        watchers = {digest: watched(digest) for digest in sessions}
+        return compare(sessions, self._inputs, cold=self.cold, budget_s=budget_s, inspect=watchers)
+
+    def _against_bound(self, verdict: Verdict, measured: Measurement) -> Verdict:
+        hard_s = self.bound.hard_s if self.bound else None
+        if hard_s is not None and self.cold and measured.median_s < hard_s:
+            return verdict.with_(
+                status=Status.BOUND_VIOLATION,
+                detail=f"{measured.median_s:.3e} s is below the hard bound of {hard_s:.3e} s: {self.bound.derivation}",  # type: ignore[union-attr]
+            )
+        return verdict
+
+    # Children.
+
+    @contextlib.contextmanager
+    def _session(self, candidate: Candidate, fresh: bool) -> Iterator[Session]:
+        """A session in the persistent child, or in a fresh one that ends with it."""
+        own = fresh or _compiles_itself(candidate)
+        child = self._start(candidate) if own else self._persistent(candidate)
+        try:
+            with Session(child, candidate, self.problem, room_for(self._outputs)) as session:
+                yield session
+        finally:
+            if own:
+                child.close()
+
+    def _persistent(self, candidate: Candidate) -> Child:
+        kind = "interpreter" if _interpreted(candidate) else "native"
+        child = self._children.get(kind)
+        if child is None or not child.alive:
+            if child is not None:
+                child.close()
+            child = self._children[kind] = self._start(candidate)
+        return child
+
+    def _start(self, candidate: Candidate) -> Child:
+        inductor = str(cache_folder("inductor"))
+        compiles = _compiles_itself(candidate)
+        return Child(
+            arena_bytes(self._inputs, self._outputs),
+            limits=self.limits,
+            sandbox=self.sandbox,
+            threads=self.threads,
+            interpret=_interpreted(candidate),
+            writable=(inductor,) if compiles else (),
+            environment={"TORCHINDUCTOR_CACHE_DIR": inductor} if compiles else {},
+        )
+
+    def _open_all(
+        self, candidates: Sequence[Candidate], stack: contextlib.ExitStack
+    ) -> tuple[dict[str, Session], dict[str, Record]]:
+        self.prepare()
+        sessions: dict[str, Session] = {}
+        records: dict[str, Record] = {}
+        for candidate in candidates:
+            try:
+                prebuild(candidate)
+                sessions[candidate.digest] = stack.enter_context(self._session(candidate, fresh=True))
+            except CandidateError as failure:
+                records[candidate.digest] = self._record(candidate, "measure", self._failed(failure, "measure"))
+        return sessions, records
+
+    # Records.
+
+    def _failed(self, failure: CandidateError, tier: str) -> Verdict:
+        return Verdict(
+            status=failure.status, tier=tier, sandbox="", seeds=(self.seed,), detail=failure.detail,
+            facts={"notes": list(getattr(failure, "__notes__", []))},
+        )  # fmt: skip
+
+    def _facts(self, session: Session, candidate: Candidate) -> dict[str, Any]:
+        facts: dict[str, Any] = {"sandbox": session.sandbox, "threads": session.child.threads, "load_s": session.load_s}
+        if _compiles_itself(candidate):
+            facts["proof"] = session.proof()
+        printed = session.child.captured.text() if session.child.captured.total_bytes else ""
+        return facts | ({"printed": printed[-4000:]} if printed else {})
+
+    def _record(
+        self,
+        candidate: Candidate,
+        tier: str,
+        verdict: Verdict,
+        measured: Measurement | None = None,
+        cost: EvaluationCost | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> Record:
+        return Record(
+            candidate=candidate.digest,
+            name=candidate.name,
+            origin=candidate.origin,
+            language=candidate.language,
+            params=candidate.params,
+            problem=self.problem.digest,
+            problem_name=self.problem.name,
+            workload=self.workload.name,
+            device=self.device.kind,
+            tier=tier,
+            verdict=verdict,
+            measurement=measured,
+            bound=self.bound,
+            facts=facts or {},
+            environment=content_digest(canonical_json(self.environment)),
+            cost=cost or EvaluationCost(),
+        )
+
+
+class _Laps:
+    """Seconds between laps, by name."""
+
+    def __init__(self) -> None:
+        self.last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self.last = now - self.last, now
+
+    def cost(self) -> EvaluationCost:
+        return EvaluationCost(**self.laps)
+
+
+@contextlib.contextmanager
+def _watchdog(session: Session, timeout_s: float | None) -> Iterator[None]:
+    """Kill the child when a whole evaluation takes longer than `timeout_s`, and say so."""
+    if timeout_s is None:
+        yield
+        return
+    timer = threading.Timer(timeout_s, session.child.kill)
+    timer.start()
+    try:
+        yield
+    except CandidateError:
+        if not timer.is_alive():
+            raise CandidateError(Status.TIMEOUT, f"the evaluation took more than {timeout_s:.0f} s; killed") from None
+        raise
+    finally:
+        timer.cancel()
+
+
+def _interpreted(candidate: Candidate) -> bool:
+    """On a machine without a GPU a Triton candidate runs under Triton's interpreter, which is never timed."""
+    return candidate.language in ("triton", "gluon")
+
+
+def _compiles_itself(candidate: Candidate) -> bool:
+    """Baselines that call torch.compile run in their own process, with a build cache that lasts."""
+    return candidate.origin.startswith("compile")
+
+
+def _named(candidates: Sequence[Candidate], digest: str) -> Candidate:
+    return next(c for c in candidates if c.digest == digest)
+
+
+def evaluate(
+    candidate: Candidate,
+    problem: Problem,
+    workload: Workload | None = None,
+    *,
+    tier: str = "measure",
+    device: str = "auto",
+    seed: int | None = None,
+    allow_weak_sandbox: bool = False,
+) -> Record:
+    """Judge and time one candidate and return the record. See Evaluator for many candidates of one problem."""
+    with Evaluator(problem, workload, device=device, seed=seed, allow_weak_sandbox=allow_weak_sandbox) as evaluator:
+        return evaluator.evaluate(candidate, tier)
+
+
+class _CallableModule(ModuleType):
+    """`tilewright.evaluate` is this module and the function at once: the design gives both the same word."""
+
+    __call__ = staticmethod(evaluate)
+
+
+sys.modules[__name__].__class__ = _CallableModule
