@@ -1,0 +1,403 @@
+"""The command line: parse, call one function of the API, print. Nothing heavy is imported before a command runs.
+
+Exit codes: 0 good; 1 the verdict is not PASSED, or nothing better was found; 2 wrong usage or unreadable input;
+3 this machine cannot do it; 130 stopped by Ctrl-C. With --json, stdout carries exactly one JSON object and everything
+else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import time
+
+STARTED_S = time.monotonic()  # `--budget` counts from here
+
+import contextlib  # noqa: E402
+import difflib  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
+from typing import TYPE_CHECKING, Annotated, Any  # noqa: E402
+
+import typer  # noqa: E402
+
+if TYPE_CHECKING:
+    from .schema import Noun
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="tilewright",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+problem_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at problems, before kernels.")
+app.add_typer(problem_app, name="problem")
+
+Option, Argument = typer.Option, typer.Argument
+Debug = Annotated[bool, Option("--debug", help="Show tracebacks.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+DeviceName = Annotated[str, Option("--device", metavar="D", help="cpu, cuda, or auto: the GPU if there is one.")]
+ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What a candidate file must compute.")]
+LoadTimeout = Annotated[float, Option(metavar="S", help="Seconds that a problem file may take to import and run once.")]
+WeakSandbox = Annotated[bool, Option("--allow-weak-sandbox", help="Certify behind resource limits only; marked so.")]
+Tier = Annotated[str, Option(metavar="T", help="screen (seconds), measure, or certify (fresh process, everything).")]
+Archs = Annotated[str, Option("--target", metavar="ARCHS", help="Cross-compile too: sm_80,sm_90,sm_100,gfx942.")]
+Replay = Annotated[int | None, Option(metavar="SEED", help="Judge again with the inputs of a logged seed.")]
+OneWorkload = Annotated[str | None, Option("--workload", metavar="W", help="One workload, by its name.")]
+Baselines = Annotated[str, Option("--baseline", metavar="NAMES", help="What to compare with.")]
+Out = Annotated[str | None, Option("--out", metavar="DIR", help="Keep what was found in this folder.")]
+Compare = Annotated[tuple[str, str] | None, Option(metavar="A.json B.json", help="Compare two stored results.")]
+Budget = Annotated[str, Option(metavar="TIME", help="60s, 10m, 1h; baselines and certification included.")]
+Strategy = Annotated[str | None, Option(metavar="S", help="Who is the next parent, and with what settings.")]
+Proposer = Annotated[str | None, Option(metavar="P", help="Only these proposers, by name, with commas.")]
+Workers = Annotated[str, Option(metavar="N", help="Processes that evaluate at the same time.")]
+Resume = Annotated[str | None, Option(metavar="RUN", help="Go on with a run that was stopped.")]
+
+
+@app.callback(epilog="Start with: tilewright ops, then tilewright bench rms_norm, or make demo in the source tree.")
+def _root(
+    version: Annotated[bool, Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Find, prove and ship the fastest correct kernel for a tensor computation.
+
+    \b
+    tilewright check my_kernel.py --problem p.py     is it right?
+    tilewright bench rms_norm softmax                how fast, and how far from the limit?
+    tilewright optimize p.py --budget 60s            can the machine find a faster one?
+
+    A TARGET is an operator (rms_norm, rms_norm:triton) or a Python file: a KernelBench problem (Model, get_inputs)
+    or candidate (ModelNew), a file with PROBLEM, or a Triton kernel.
+
+    Exit codes: 0 good, 1 not passed or nothing better, 2 wrong usage or unreadable input, 3 not on this machine.
+    """
+
+
+@app.command()
+def device(
+    calibrate: Annotated[bool, Option("--calibrate", help="Measure the ceilings now and store them.")] = False,
+    device: DeviceName = "auto",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show this machine and its measured ceilings.
+
+    \b
+    tilewright device --calibrate      measure bandwidth, matrix rate and call cost (about a minute), and store them
+    tilewright device --json           the same for a program
+    """
+    from . import api
+
+    _finish(lambda: api.device(device, calibrate=calibrate, progress=_say), "device", json)
+
+
+@app.command()
+def ops(
+    name: Annotated[str | None, Argument(help="One operator; all if left out.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the operators of the library, or show one.
+
+    \b
+    tilewright ops
+    tilewright ops rms_norm
+    """
+    from . import api
+
+    _finish(lambda: api.operators(name), "operators", json)
+
+
+@app.command()
+def check(
+    target: Annotated[str, Argument(help="An operator or a candidate file.")],
+    problem: ProblemFile = None,
+    tier: Tier = "measure",
+    device: DeviceName = "auto",
+    target_archs: Archs = "",
+    replay: Replay = None,
+    allow_weak_sandbox: WeakSandbox = False,
+    load_timeout: LoadTimeout = 30.0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say whether a kernel is right.
+
+    Truth is the reference in float64; the tolerance is derived from it, and nothing is configured.
+
+    \b
+    tilewright check my_kernel.py --problem my_problem.py
+    tilewright check rms_norm:triton --target sm_90,sm_100,gfx942     registers, spills, instructions; no GPU needed
+    tilewright check my_kernel.py --problem p.py --replay 1234567     the very inputs that failed before
+    """
+    from . import api
+
+    _finish(
+        lambda: api.check(
+            target,
+            problem,
+            tier=tier,
+            device=device,
+            target_archs=tuple(a.strip() for a in target_archs.split(",") if a.strip()),
+            replay=replay,
+            allow_weak_sandbox=allow_weak_sandbox,
+            load_timeout_s=load_timeout,
+        ),
+        "check",
+        json,
+    )
+
+
+@app.command()
+def bench(
+    targets: Annotated[list[str] | None, Argument(metavar="TARGET...", help="Operators or files.")] = None,
+    workload: OneWorkload = None,
+    baseline: Baselines = "eager,compile",
+    problem: ProblemFile = None,
+    device: DeviceName = "auto",
+    out: Out = None,
+    compare: Compare = None,
+    load_timeout: LoadTimeout = 30.0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Time kernels beside their bound and baselines.
+
+    What is not verified is not timed. Rows of one workload share one protocol.
+
+    \b
+    tilewright bench rms_norm softmax gemm --device cpu
+    tilewright bench rms_norm:cpp --workload llama-3-8b --baseline eager
+    tilewright bench --compare before/bench.json after/bench.json
+    """
+    from . import api
+
+    if compare:
+        _finish(lambda: api.compare(*compare), "comparison", json)
+    if not targets:
+        raise UsageError("bench needs a TARGET: tilewright bench rms_norm, or --compare A.json B.json")
+    names = tuple(b.strip() for b in baseline.split(",") if b.strip())
+    _finish(
+        lambda: api.bench(
+            targets,
+            workload,
+            names,
+            problem=problem,
+            device=device,
+            out=out,
+            load_timeout_s=load_timeout,
+            progress=_say,
+        ),
+        "bench",
+        json,
+    )
+
+
+@app.command()
+def optimize(
+    target: Annotated[str | None, Argument(help="An operator, a problem file, or a candidate file.")] = None,
+    problem: ProblemFile = None,
+    budget: Budget = "60s",
+    strategy: Strategy = None,
+    proposer: Proposer = None,
+    workload: OneWorkload = None,
+    workers: Workers = "1",
+    device: DeviceName = "auto",
+    out: Out = None,
+    resume: Resume = None,
+    allow_weak_sandbox: WeakSandbox = False,
+    load_timeout: LoadTimeout = 30.0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Search for the fastest verified kernel.
+
+    The best is written as a ready-to-import file. It is never slower than the best baseline.
+
+    \b
+    tilewright optimize examples/rms_norm_residual.py --budget 60s --out out/demo
+    tilewright optimize my_kernel.py --problem my_problem.py --budget 10m      tunes the SPACE of your kernel too
+    tilewright optimize --resume out/demo                                      after Ctrl-C, a crash or a power cut
+    """
+    from . import api
+
+    if not target and not resume:
+        raise UsageError("optimize needs a TARGET: tilewright optimize problem.py --budget 60s, or --resume RUN")
+    _finish(
+        lambda: api.optimize(
+            target,
+            problem,
+            budget=budget,
+            strategy=strategy,
+            proposer=proposer,
+            workload=workload,
+            workers=workers,
+            device=device,
+            out=out,
+            resume=resume,
+            allow_weak_sandbox=allow_weak_sandbox,
+            load_timeout_s=load_timeout,
+            started_s=STARTED_S,
+            progress=_say,
+        ),
+        "optimize",
+        json,
+    )
+
+
+@problem_app.callback()
+def _problem() -> None:
+    """Look at problems, before kernels."""
+
+
+@problem_app.command("validate")
+def problem_validate(
+    problem: Annotated[str, Argument(metavar="P", help="An operator or a problem file.")],
+    load_timeout: LoadTimeout = 30.0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say whether a problem tells right from wrong.
+
+    Zeros, a constant, a copy of the input and its mean must all fail on it; else it is marked weak.
+
+    \b
+    tilewright problem validate my_problem.py
+    """
+    from . import api
+
+    _finish(lambda: api.validate(problem, load_timeout_s=load_timeout), "validation", json)
+
+
+@app.command()
+def report(
+    run: Annotated[str, Argument(metavar="RUN", help="The folder of a run.")],
+    out: Annotated[str | None, Option("-o", "--out", metavar="FILE.html", help="Where to write it.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a run as one HTML page that opens offline.
+
+    \b
+    tilewright report out/demo
+    tilewright report out/demo -o rms_norm.html
+    """
+    from . import api
+
+    _finish(lambda: api.report(run, out), "report", json)
+
+
+class UsageError(Exception):
+    """Wrong usage that the parser cannot see."""
+
+    exit_code = 2
+
+
+def _finish(call: Callable[[], Noun], kind: str, as_json: bool) -> None:
+    """Run `call`, print its result as JSON or as `kind` of table, and end with the result's exit code."""
+    with _stdout(as_json) as stdout:
+        result = call()
+        if as_json:
+            stdout.write(result.to_json() + "\n")
+            stdout.flush()
+        else:
+            from . import show
+
+            getattr(show, kind)(result)
+    raise typer.Exit(getattr(result, "exit_code", 0))
+
+
+@contextlib.contextmanager
+def _stdout(alone: bool) -> Iterator[Any]:
+    """Yield stdout; if `alone`, everything else that is written there, by C code and children too, goes to stderr."""
+    if not alone:
+        yield sys.stdout
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(kept, "w", closefd=False) as stream, contextlib.redirect_stdout(sys.stderr):
+            yield stream
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _say(line: str) -> None:
+    """Show one line of progress on stderr; on a terminal it replaces the one before."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[2K{line[: os.get_terminal_size(2).columns - 1]}")
+        sys.stderr.flush()
+    else:
+        print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run the command line and end the process with the contract's exit code; errors are one line on stderr."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        return _fail(f"tilewright needs Linux on x86-64; this is {sys.platform} on {os.uname().machine}", 3)
+    if arguments == ["--version"]:
+        from . import __version__
+
+        print(f"tilewright {__version__}")
+        return 0
+    try:
+        code = app(args=arguments, prog_name="tilewright", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(_how_to_resume(arguments), INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
+        if "--debug" in arguments:
+            import traceback
+
+            traceback.print_exc()
+        if getattr(error, "format_message", str)().startswith("Usage:"):  # no arguments: the help is the answer
+            print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
+            return 2
+        return _fail(_line_of(error), int(getattr(error, "exit_code", 1)))
+
+
+def _line_of(error: Exception) -> str:
+    """Return the one line that says what was wrong, for usage errors of the parser, our own, and defects."""
+    if hasattr(error, "format_message"):
+        message = " ".join(str(error.format_message()).split())
+        context = getattr(getattr(error, "ctx", None), "command_path", "tilewright")
+        return f"{message.rstrip('.')}{_near_command(message)}; see {context} --help"
+    if hasattr(error, "exit_code"):
+        return " ".join(str(error).split())
+    text = " ".join(str(error).split())[:300]
+    return f"tilewright failed: {type(error).__name__}: {text} (--debug shows where; please report it)"
+
+
+def _near_command(message: str) -> str:
+    if not message.startswith("No such command"):
+        return ""
+    typed = message.split("'")[1] if "'" in message else ""
+    commands = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
+    close = difflib.get_close_matches(typed, [*commands, "problem"], n=2)
+    return f"; did you mean {' or '.join(close)}?" if close and "Did you mean" not in message else ""
+
+
+def _how_to_resume(arguments: list[str]) -> str:
+    if "optimize" not in arguments[:1]:
+        return "stopped"
+    for flag in ("--resume", "--out"):
+        if flag in arguments[:-1]:
+            folder = arguments[arguments.index(flag) + 1]
+            return f"stopped; nothing is lost, go on with: tilewright optimize --resume {folder}"
+    return "stopped; give --out DIR to be able to go on with --resume DIR"
+
+
+def _fail(line: str, code: int) -> int:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[2K")
+    print(f"tilewright: {line}" if code != INTERRUPTED else line, file=sys.stderr, flush=True)
+    return code
