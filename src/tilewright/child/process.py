@@ -25,7 +25,6 @@ from .sandbox import is_weak
 from .wire import Wire, WireError, WireTimeout
 
 _KEPT_OUTPUT_BYTES = 64 << 10
-_INTERPRETER_BYTES = 4 << 30  # address space that Python, torch and its threads map before any work
 _READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/nix", "/run/nvidia")
 _PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CXX", "CC", "CUDA_HOME", "CUDA_VISIBLE_DEVICES")
 
@@ -85,11 +84,10 @@ class Child:
         wall = {
             "writable": [self.scratch, *writable],
             "readable": [*_READABLE, sys.prefix, sys.base_prefix, *_library_folders(), *caches],
-            "memory_bytes": self.limits.memory_bytes + self.arena.bytes + _INTERPRETER_BYTES,
         }
         settings = {
             "wall": wall, "sandbox": sandbox, "threads": self.threads, "scratch": self.scratch,
-            "arena_bytes": self.arena.bytes,
+            "arena_bytes": self.arena.bytes, "memory_bytes": self.limits.memory_bytes,
         }  # fmt: skip
         try:
             self.wire.send(settings)

@@ -16,7 +16,7 @@ import time
 import traceback
 from typing import Any
 
-from tilewright.child.sandbox import Wall, enter
+from tilewright.child.sandbox import Wall, enter, limit_memory
 from tilewright.child.wire import Wire, WireError
 
 
@@ -151,7 +151,8 @@ class Program:
         module = self.entry(*[self.value(d) for d in inputs["init"]])
         state = {name: self.value(d) for name, d in inputs["state"].items()}
         floating = {t.dtype for t in state.values() if t.is_floating_point()}
-        floating |= {t.dtype for t in map(self.value, inputs["args"].values()) if self.is_tensor(t) and t.is_floating_point()}
+        args = [t for t in map(self.value, inputs["args"].values()) if self.is_tensor(t)]
+        floating |= {t.dtype for t in args if t.is_floating_point()}
         if len(floating) == 1 and isinstance(module, torch.nn.Module):
             module = module.to(floating.pop())
         if state:
@@ -320,7 +321,8 @@ def main() -> None:
     sys.argv = [""]
     wire = Wire(sock, nonce)
     settings = wire.receive(30)
-    level = enter(Wall(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings["wall"].items()}), settings["sandbox"])
+    wall = Wall(*(tuple(settings["wall"][name]) for name in ("writable", "readable")))
+    level = enter(wall, settings["sandbox"])
     import mmap
 
     import torch
@@ -329,6 +331,7 @@ def main() -> None:
     raw = torch.frombuffer(mmap.mmap(arena_fd, 0), dtype=torch.uint8) if settings["arena_bytes"] else None
     os.close(arena_fd)
     program = Program(wire, raw, settings["scratch"])
+    limit_memory(settings["memory_bytes"])
     wire.send({"ready": level, "torch": torch.__version__})
     serve(program)
     os._exit(0)  # a candidate's threads and atexit hooks have no say in how a child ends

@@ -44,11 +44,10 @@ _DENIED_SYSCALLS = {
 
 @dataclass(frozen=True)
 class Wall:
-    """What `enter` is asked for: folders that stay writable or readable, and limits (bytes, processes)."""
+    """What `enter` is asked for: folders that stay writable or readable, and limits (processes, bytes per file)."""
 
     writable: tuple[str, ...]
     readable: tuple[str, ...]
-    memory_bytes: int
     processes: int = 256
     file_bytes: int = 1 << 30
 
@@ -101,7 +100,6 @@ def _drop_capabilities() -> None:
 
 def _set_limits(wall: Wall) -> None:
     for what, limit in (
-        (resource.RLIMIT_AS, wall.memory_bytes),
         (resource.RLIMIT_FSIZE, wall.file_bytes),
         (resource.RLIMIT_NPROC, wall.processes),
         (resource.RLIMIT_NOFILE, 1024),
@@ -110,6 +108,16 @@ def _set_limits(wall: Wall) -> None:
         hard = resource.getrlimit(what)[1]
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(what, (limit, limit))
+
+
+def limit_memory(more_bytes: int) -> None:
+    """Let the process map `more_bytes` beyond what it has mapped now."""
+    with open("/proc/self/statm") as file:
+        mapped = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    limit = mapped + more_bytes
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _enter_namespaces() -> bool:
