@@ -1,0 +1,266 @@
+"""The pictures of the page: times against the bound, the roofline, the samples, the progress of the search.
+
+Each takes view data and returns one SVG, or an empty string where there is nothing to draw. Every mark has a title that
+a pointer shows. Values outside of a picture's range are counted in words, never moved into it.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from markupsafe import Markup
+
+from .. import units
+from .svg import Scale, axis_x, axis_y, dot, figure, line, path, spread, tag, text
+from .view import PointView, RoofView, RowView, WorkloadView
+
+WIDTH = 560
+MOST_ROWS = 14
+_LABEL = 150  # pixels for names at the left
+
+
+def times(workload: WorkloadView) -> Markup | str:
+    """Dot and 95 % interval per implementation, the fastest first, with the achievable bound as a line."""
+    rows = shown_rows(workload)
+    if not rows:
+        return ""
+    top, step = 26, 25
+    bottom = top + step * len(rows)
+    ends = [t for r in rows for t in (r.median_s, r.high_s) if t] + [workload.bound_s or 0.0]
+    lowest = min([r.low_s or r.median_s or 0.0 for r in rows] + [workload.bound_s or max(ends)])
+    wide = max(ends) > 12 * lowest  # beyond that the fast ones crowd at the left
+    low = lowest / 1.3 if wide else 0.0
+    scale = Scale(low, max(ends) * (1.3 if wide else 1.04), _LABEL + 8, WIDTH - 74, log=wide)
+    marks = axis_x(scale, top - 6, bottom, units.seconds)
+    if workload.bound_s:
+        x = scale(workload.bound_s)
+        side = "end" if x > WIDTH - 200 else "start"
+        words = f"bound {units.seconds(workload.bound_s)}"
+        marks += [
+            line(x, top - 10, x, bottom, "bound"),
+            text(x - 2 if side == "start" else x + 2, 11, words, "bound-label", side),
+        ]
+    for i, row in enumerate(rows):
+        marks += _time_row(row, scale, top + step * i + step / 2)
+    return figure(WIDTH, int(bottom) + 22, f"Times on {workload.name}, fastest first", marks)
+
+
+def shown_rows(workload: WorkloadView) -> list[RowView]:
+    """The rows that a chart has room for: the winner, the baselines, then the fastest others; fastest first."""
+    timed = workload.timed
+    keep = [r for r in timed if r.winner or r.role == "baseline"]
+    keep += [r for r in timed if r not in keep and r.passed][: max(0, MOST_ROWS - len(keep))]
+    return [r for r in timed if r in keep]
+
+
+def _time_row(row: RowView, scale: Scale, y: float) -> list[Markup]:
+    assert row.median_s is not None
+    kind, title = _kind(row), _title(row)
+    marks = [text(_LABEL, y + 4, _short(row.name, 23), f"name {kind}", "end")]
+    if row.low_s and row.high_s:
+        marks.append(line(scale(row.low_s), y, scale(row.high_s), y, f"interval {kind}"))
+    marks.append(dot(scale(row.median_s), y, 4.5, f"dot {kind}", title))
+    marks.append(text(WIDTH, y + 4, units.seconds(row.median_s), f"value {kind}", "end"))
+    return marks
+
+
+def _kind(row: RowView) -> str:
+    if row.winner:
+        return "winner"
+    return "baseline" if row.role == "baseline" else ("other" if row.passed else "failed")
+
+
+def _title(row: RowView) -> str:
+    interval = f" [{units.seconds(row.low_s)}, {units.seconds(row.high_s)}]" if row.low_s and row.high_s else ""
+    return f"{row.name}: {units.seconds(row.median_s)}{interval}, {units.percent(row.fraction)} of bound, {row.status}"
+
+
+def _short(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def roofline(workloads: Sequence[WorkloadView], roof: RoofView | None) -> Markup | str:
+    """Achieved rate over arithmetic intensity, both by logarithm, under this device's ceilings."""
+    points = [
+        (w.flops / w.bytes_moved, w.flops / r.median_s, r, w)
+        for w in workloads
+        if w.flops and w.bytes_moved
+        for r in shown_rows(w)
+        if r.median_s
+    ]
+    if roof is None or not points:
+        return ""
+    peak = max(roof.compute.values(), default=0.0) or max(y for _, y, _, _ in points)
+    ridge = peak / roof.memory_bytes_per_s
+    low_x, high_x = min(ridge, *(p[0] for p in points)) / 6, max(ridge, *(p[0] for p in points)) * 6
+    slowest, fastest = min(p[1] for p in points), max(p[1] for p in points)
+    top, bottom, left, right = 14.0, 290.0, 62.0, WIDTH - 8.0
+    x = Scale(low_x, high_x, left, right, log=True)
+    floor = min(slowest, low_x * roof.memory_bytes_per_s * 2) / 2
+    y = Scale(floor, max(peak, fastest) * 2.2, bottom, top, log=True)
+    marks = axis_x(x, top, bottom, _intensity) + axis_y(y, left, right, lambda v: units.operations(v, ""), 5)
+    marks += [text(right, bottom + 32, "flop per byte that must move", "tick", "end"), text(2, 9, "flop/s", "tick")]
+    marks += _ceilings(roof, x, y, peak)
+    marks += [line(x(i), top, x(i), bottom, "guide") for i in sorted({p[0] for p in points})]
+    marks += _roof_points(points, x, y, top, bottom)
+    return figure(WIDTH, 328, f"Roofline: {len(points)} measured points under the ceilings of this device", marks)
+
+
+def _intensity(value: float) -> str:
+    return f"{value:g}"
+
+
+def _ceilings(roof: RoofView, x: Scale, y: Scale, peak: float) -> list[Markup]:
+    marks = []
+    slopes = [("memory", roof.memory_bytes_per_s)]
+    if roof.cache_bytes_per_s:
+        slopes.append(("cache", roof.cache_bytes_per_s))
+    for name, rate in slopes:
+        start = max(x.low, y.low / rate)
+        points = [(x(start), y(start * rate)), (x(peak / rate), y(peak))]
+        marks.append(path(points, f"roof {name}"))
+        (x1, y1), (x2, y2) = points
+        marks.append(_along(x1, y1, x2, y2, f"{name} {units.bandwidth(rate)}"))
+    distinct: list[tuple[str, float]] = []
+    for dtype, rate in sorted(roof.compute.items(), key=lambda item: -item[1]):
+        if all(abs(y(rate) - y(other)) > 13 for _, other in distinct) and rate > y.low:
+            distinct.append((dtype, rate))
+    for dtype, rate in distinct:
+        marks.append(line(x(rate / roof.memory_bytes_per_s), y(rate), x.end, y(rate), "roof compute"))
+        words = f"{dtype} {units.operations(rate, 'flop/s')}"
+        marks.append(text(x.end - 2, y(rate) - 5, words, "roof-label", "end"))
+    return marks
+
+
+def _along(x1: float, y1: float, x2: float, y2: float, words: str) -> Markup:
+    """Text just above the line from (x1, y1) to (x2, y2), turned with it."""
+    angle = math.degrees(math.atan2(y2 - y1, x2 - x1))
+    x, y = x1 + 0.06 * (x2 - x1), y1 + 0.06 * (y2 - y1)
+    return tag(
+        "text", words, x=0.0, y=-5.0, class_="roof-label", transform=f"translate({x:.1f} {y:.1f}) rotate({angle:.1f})"
+    )
+
+
+def _roof_points(
+    points: Sequence[tuple[float, float, RowView, WorkloadView]], x: Scale, y: Scale, top: float, bottom: float
+) -> list[Markup]:
+    marks, named = [], []
+    for intensity, rate, row, workload in sorted(points, key=lambda p: p[2].winner):
+        title = f"{_title(row)}, {units.operations(rate, 'flop/s')} on {workload.name}"
+        marks.append(dot(x(intensity), y(rate), 4.5 if row.winner else 3.5, f"dot {_kind(row)}", title))
+        if row.winner or row.role == "baseline":
+            named.append((x(intensity), y(rate), row))
+    several = len({p[3].name for p in points}) > 1
+    if not several:  # names fit beside one column of points only
+        places = spread([at for _, at, _ in named], 13, top + 6, bottom - 4)
+        for (px, py, row), at in zip(named, places):
+            flip = px > 0.68 * WIDTH
+            marks.append(line(px + (-6 if flip else 6), py, px + (-14 if flip else 14), at, "leader"))
+            end = "end" if flip else "start"
+            marks.append(text(px + (-17 if flip else 17), at + 4, _short(row.name, 26), f"name {_kind(row)}", end))
+    return marks
+
+
+def samples(workload: WorkloadView, most: int = 7) -> Markup | str:
+    """Every sample of the finalists as a point, with the median and its 95 % interval."""
+    rows = [r for r in shown_rows(workload) if len(r.samples_s) > 1][:most]
+    if not rows:
+        return ""
+    pooled = sorted(s for r in rows for s in r.samples_s)
+    per_row = [sorted(r.samples_s) for r in rows]
+    high = max(s[int(0.98 * (len(s) - 1))] for s in per_row)
+    low = pooled[0]
+    pad = 0.04 * (high - low) or 0.05 * high
+    top, step = 8, 34
+    bottom = top + step * len(rows)
+    log = high > 12 * low
+    scale = Scale(
+        low / 1.05 if log else max(0.0, low - pad), high * 1.05 if log else high + pad, _LABEL + 8, WIDTH - 52, log
+    )
+    marks = axis_x(scale, top, bottom, units.seconds)
+    for i, row in enumerate(rows):
+        marks += _strip(row, scale, top + step * i + step / 2)
+    return figure(WIDTH, int(bottom) + 22, f"Samples of the finalists on {workload.name}", marks)
+
+
+def _strip(row: RowView, scale: Scale, y: float) -> list[Markup]:
+    kind = _kind(row)
+    inside = [s for s in row.samples_s if s <= scale.high]
+    every = max(1, len(inside) // 400)  # more dots than that add bytes, not information
+    marks = [text(_LABEL, y + 4, _short(row.name, 23), f"name {kind}", "end")]
+    if row.low_s and row.high_s:
+        x, width = scale(row.low_s), max(1.5, scale(row.high_s) - scale(row.low_s))
+        marks.append(tag("rect", x=float(x), y=float(y - 12), width=float(width), height=24.0, class_=f"band {kind}"))
+    for i, value in enumerate(inside[::every]):
+        jitter = ((i * 0.618034) % 1.0 - 0.5) * 17  # golden ratio steps: even cover without chance
+        marks.append(tag("circle", cx=float(scale(value)), cy=float(y + jitter), r=1.5, class_=f"sample {kind}"))
+    middle = row.median_s or statistics.median(row.samples_s)
+    marks.append(
+        tag("g", tag("title", _title(row)), line(scale(middle), y - 12, scale(middle), y + 12, f"median {kind}"))
+    )
+    if beyond := len(row.samples_s) - len(inside):
+        words = f"+{beyond} slower"
+        marks.append(text(WIDTH, y + 4, words, "tick", "end"))
+    return marks
+
+
+def progress(points: Sequence[PointView], workload: WorkloadView | None) -> Markup | str:
+    """Every evaluation of the search over wall time, the best so far as a line; failures stand below the axis."""
+    timed = [p for p in points if p.time_s and p.status == "PASSED"]
+    if not points or not timed:
+        return ""
+    lines = _reference_lines(workload)
+    values = [p.time_s or 0.0 for p in timed] + [t for _, t, _ in lines]
+    top, bottom, left, right = 10.0, 232.0, 62.0, WIDTH - 92.0
+    rug = bottom + 30
+    log = max(values) > 4 * min(values)
+    y = Scale(min(values) / 1.12 if log else 0.0, max(values) * (1.15 if log else 1.06), bottom, top, log=log)
+    x = Scale(0.0, max(p.at_s for p in points) * 1.01 or 1.0, left, right)
+    marks = axis_y(y, left, right, units.seconds, 5)
+    marks += [text(x(tick), rug + 28, f"{tick:g} s", "tick", "middle") for tick in x.ticks(6)]
+    places = spread([y(t) for _, t, _ in lines], 13, top, bottom)
+    for (name, value, cls), at in zip(lines, places):
+        marks += [line(left, y(value), right, y(value), cls), text(right + 5, at + 4, _short(name, 15), f"{cls}-label")]
+    marks.append(path(_steps(timed, x, y), "best"))
+    marks += [dot(x(p.at_s), y(p.time_s or 0.0), 2.6, "dot try", _point_title(p)) for p in timed]
+    failed = [p for p in points if p.status != "PASSED"]
+    for p in failed:
+        cls = "infra" if p.status == "INFRA_ERROR" else "failed"
+        marks.append(
+            tag("g", tag("title", _point_title(p)), line(x(p.at_s), rug - 5, x(p.at_s), rug + 5, f"rug {cls}"))
+        )
+    marks.append(text(left - 7, rug + 4, "failed", "tick", "end"))
+    marks.append(text(right + 5, rug + 4, f"{len(failed)} of {len(points)}", "tick"))
+    marks.append(line(left, rug + 11, right, rug + 11, "grid"))
+    return figure(WIDTH, int(rug) + 34, f"Progress: {len(points)} evaluations, {len(failed)} failed", marks)
+
+
+def _reference_lines(workload: WorkloadView | None) -> list[tuple[str, float, str]]:
+    if workload is None:
+        return []
+    found = [(r.name, r.median_s, "reference") for r in workload.timed if r.role == "baseline" and r.median_s]
+    return [*found, ("bound", workload.bound_s, "bound")] if workload.bound_s else found
+
+
+def _steps(timed: Iterable[PointView], x: Scale, y: Scale) -> list[tuple[float, float]]:
+    """The corners of the best-so-far line."""
+    corners: list[tuple[float, float]] = []
+    best = float("inf")
+    for at_s, group in groupby(sorted(timed, key=lambda p: p.at_s), key=lambda p: p.at_s):
+        here = min(p.time_s or float("inf") for p in group)
+        if here < best:
+            if corners:
+                corners.append((x(at_s), y(best)))
+            corners.append((x(at_s), y(here)))
+            best = here
+    return [*corners, (x.end, y(best))]
+
+
+def _point_title(point: PointView) -> str:
+    time = units.seconds(point.time_s) if point.time_s else point.status
+    return f"{point.name or 'candidate'}: {time} at {point.at_s:.1f} s" + (
+        f", by {point.origin}" if point.origin else ""
+    )

@@ -1,0 +1,186 @@
+"""RunView -> one self-contained HTML page: no network, no script, light and dark, wide and narrow, printable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from .. import __version__, units
+from . import charts, highlight
+from .view import RowView, RunView, WorkloadView
+
+MOST_TABLE_ROWS = 40
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+
+
+@dataclass(frozen=True)
+class _Figure:
+    what: str
+    value: str
+    note: str = ""
+    win: bool = False
+
+
+def render(run: RunView) -> str:
+    """Return the page for `run` as HTML text."""
+    first = run.workloads[0] if run.workloads else None
+    return _template().render(
+        view=run,
+        css=Markup(files(__package__).joinpath("page.css").read_text()),
+        figures=_figures(run, first),
+        sections=[_section(w) for w in run.workloads],
+        roofline=charts.roofline(run.workloads, run.roof),
+        progress=charts.progress(run.points, first),
+        source=highlight.python(run.source),
+        failed=sum(len(f.names) for f in run.failures),
+        version=__version__,
+    )
+
+
+def render_bench(rows: Sequence[Mapping[str, Any]], **about: Any) -> str:
+    """Return the page for the `rows` of a bench result, with fields of RunView in `about` (title, environment, ...).
+
+    Rows are grouped by operator and workload; an implementation that appears as a speed-up column is a baseline.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((str(row["op"]), str(row["workload"])), []).append(row)
+    workloads = tuple(_bench_workload(op, name, group) for (op, name), group in groups.items())
+    ops = list(dict.fromkeys(op for op, _ in groups))
+    unproved = sum(not row.get("verified", False) for row in rows)
+    about = {
+        "title": ", ".join(ops) or "bench",
+        "status": f"{unproved} NOT VERIFIED" if unproved else "VERIFIED",
+        "summary": f"{len(rows)} timings of {len(ops)} operators on {len(groups)} workloads",
+        "device": str(rows[0].get("device", "")) if rows else "",
+        **about,
+    }
+    return render(RunView(kind="bench", workloads=workloads, **about))
+
+
+def _bench_workload(op: str, name: str, rows: Sequence[Mapping[str, Any]]) -> WorkloadView:
+    baselines = {b for row in rows for b in row.get("speedup") or {}}
+    proved = [r for r in rows if r.get("verified") and r.get("median_s") and r["impl"] not in baselines]
+    fastest = min(proved, key=lambda r: r["median_s"], default=None)
+    views = tuple(
+        RowView(
+            name=str(row["impl"]),
+            status="PASSED" if row.get("verified") else "NOT VERIFIED",
+            role="baseline" if row["impl"] in baselines else "candidate",
+            winner=row is fastest,
+            median_s=row.get("median_s"),
+            low_s=row.get("ci_low_s"),
+            high_s=row.get("ci_high_s"),
+            fraction=row.get("fraction_of_bound"),
+            speedup=row.get("speedup") or {},
+            samples_s=tuple(row.get("samples_s") or ()),
+        )
+        for row in rows
+    )
+    words = [str(rows[0].get(key) or "") for key in ("state", "method")]
+    bound_s = next((row["bound_s"] for row in rows if row.get("bound_s")), None)
+    return WorkloadView(f"{op} · {name}", views, state=", ".join(w for w in words if w), bound_s=bound_s)
+
+
+def _figures(run: RunView, workload: WorkloadView | None) -> list[_Figure]:
+    """The numbers under the headline, the most wanted first."""
+    found: list[_Figure] = []
+    winner = workload.winner if workload else None
+    if workload and winner and len(run.workloads) == 1:
+        interval = f"95 % interval {_span(winner.low_s, winner.high_s)}" if winner.low_s else ""
+        found.append(_Figure("median", units.seconds(winner.median_s), interval, win=True))
+        found.append(
+            _Figure("of the bound", units.percent(winner.fraction), f"bound {units.seconds(workload.bound_s)}")
+        )
+        found += [_Figure(f"over {name}", units.times(ratio)) for name, ratio in winner.speedup.items()]
+    elif len(run.workloads) > 1:
+        found += _aggregates(run.workloads)
+    if run.evaluations is not None:
+        note = f"in {units.seconds(run.elapsed_s)}" if run.elapsed_s else ""
+        found.append(_Figure("evaluations", str(run.evaluations), note))
+    return found
+
+
+def _aggregates(workloads: Sequence[WorkloadView]) -> list[_Figure]:
+    """Geometric means over workloads; a workload without a winner is counted in the note, not left out of sight."""
+    winners = [w.winner for w in workloads]
+    names = dict.fromkeys(n for w in workloads for n in w.baselines)
+    found = []
+    for name in names:
+        ratios = [r.speedup.get(name) for r in winners if r]
+        known = [r for r in ratios if r]
+        if known:
+            mean = math.exp(sum(map(math.log, known)) / len(known))
+            note = f"geometric mean, {len(known)} of {len(workloads)} workloads"
+            found.append(_Figure(f"over {name}", units.times(mean), note))
+    return found
+
+
+def _section(workload: WorkloadView) -> dict[str, Any]:
+    order = [*workload.timed, *(r for r in workload.rows if not r.median_s)]
+    scale, unit = _unit(workload)
+    places = (
+        max(0, 2 - math.floor(math.log10(min((r.median_s or 1.0) for r in workload.timed) / scale)))
+        if workload.timed
+        else 0
+    )
+
+    def number(value: float | None) -> str:
+        return f"{value / scale:,.{places}f}".replace(",", "\u2009") if value else units.MISSING
+
+    def cells(row: RowView) -> dict[str, Any]:
+        return {
+            "name": row.name,
+            "origin": row.origin if row.origin != row.name else "",
+            "status": row.status,
+            "kind": "winner" if row.winner else row.role,
+            "median": number(row.median_s),
+            "interval": f"{number(row.low_s)} – {number(row.high_s)}" if row.low_s and row.high_s else units.MISSING,
+            "fraction": units.percent(row.fraction),
+            "speedups": [_ratio(row.speedup.get(name)) for name in workload.baselines],
+        }
+
+    return {
+        "workload": workload,
+        "unit": unit,
+        "rows": [cells(r) for r in order[:MOST_TABLE_ROWS]],
+        "left_out": max(0, len(order) - MOST_TABLE_ROWS),
+        "times": charts.times(workload),
+        "samples": charts.samples(workload),
+    }
+
+
+def _unit(workload: WorkloadView) -> tuple[float, str]:
+    """One unit for a whole column, chosen by its smallest time."""
+    smallest = min((r.median_s for r in workload.timed if r.median_s), default=1.0)
+    return next(((scale, unit) for scale, unit in _UNITS if smallest >= 0.9995 * scale), _UNITS[-1])
+
+
+def _ratio(value: float | None) -> str:
+    return f"{value:.2f}" if value is not None and math.isfinite(value) else units.MISSING
+
+
+def _span(low_s: float | None, high_s: float | None) -> str:
+    return f"{units.seconds(low_s)} – {units.seconds(high_s)}"
+
+
+def _tone(status: str) -> str:
+    if status in ("PASSED", "VERIFIED"):
+        return "good"
+    return "mild" if status in ("INFRA_ERROR", "NOT VERIFIED", "NOTHING BETTER", "") else "bad"
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, loader=jinja2.PackageLoader("tilewright", "report"), undefined=jinja2.StrictUndefined
+    )
+    environment.globals.update(tone=_tone, seconds=units.seconds, dash=units.MISSING)
+    return environment.get_template("page.html.j2")

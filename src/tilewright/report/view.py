@@ -1,0 +1,122 @@
+"""What the page shows, as plain data: no record, no store, no torch. Missing values are None and show as a dash.
+
+All times are seconds, all rates per second, all fractions 1.0 at the bound (and above it where a kernel beats it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One implementation on one workload: its verdict, its time with the 95 % interval, and the distances.
+
+    `speedup` maps a baseline's name to (its time / this time); `samples_s` are the raw samples, if they were kept.
+    """
+
+    name: str
+    status: str = "PASSED"
+    role: Literal["candidate", "baseline"] = "candidate"
+    winner: bool = False
+    median_s: float | None = None
+    low_s: float | None = None
+    high_s: float | None = None
+    fraction: float | None = None
+    speedup: Mapping[str, float | None] = field(default_factory=dict)
+    samples_s: tuple[float, ...] = ()
+    origin: str = ""
+    detail: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.status == "PASSED"
+
+
+@dataclass(frozen=True)
+class WorkloadView:
+    """One workload and every implementation that was timed on it. `bytes_moved` and `flops` are the least work."""
+
+    name: str
+    rows: tuple[RowView, ...]
+    shape: str = ""
+    dtype: str = ""
+    state: str = ""
+    bound_s: float | None = None
+    hard_s: float | None = None
+    limiter: str = ""
+    quality: str = ""
+    derivation: str = ""
+    bytes_moved: int | None = None
+    flops: int | None = None
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Names of the speed-up columns, in order of first appearance."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.speedup))
+
+    @property
+    def winner(self) -> RowView | None:
+        return next((row for row in self.rows if row.winner), None)
+
+    @property
+    def timed(self) -> tuple[RowView, ...]:
+        """Rows with a time, the fastest first."""
+        return tuple(sorted((r for r in self.rows if r.median_s), key=lambda r: r.median_s or 0.0))
+
+
+@dataclass(frozen=True)
+class PointView:
+    """One evaluation of the search: when it ended (seconds after the start), what came out, and its time if timed."""
+
+    at_s: float
+    status: str
+    time_s: float | None = None
+    name: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class RoofView:
+    """Ceilings of the device: memory and last-level-cache bandwidth (bytes/s), matrix rate by dtype (flop/s)."""
+
+    memory_bytes_per_s: float
+    compute: Mapping[str, float]
+    cache_bytes_per_s: float | None = None
+    source: str = "measured on this machine"
+
+
+@dataclass(frozen=True)
+class FailureView:
+    """Candidates that failed in the same way."""
+
+    status: str
+    detail: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One page. `status` is the verdict of the winner, or why there is none; `measured`, `environment` and `facts`
+    are (what, value) lines: how it was measured, where, and what the compiler said about the winning kernel."""
+
+    title: str
+    status: str
+    workloads: tuple[WorkloadView, ...]
+    kind: Literal["optimize", "bench"] = "optimize"
+    run: str = ""
+    created: str = ""
+    device: str = ""
+    summary: str = ""
+    evaluations: int | None = None
+    elapsed_s: float | None = None
+    points: tuple[PointView, ...] = ()
+    roof: RoofView | None = None
+    source: str = ""
+    source_name: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    measured: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    failures: tuple[FailureView, ...] = ()
