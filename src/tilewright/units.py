@@ -29,6 +29,17 @@ def seconds(value: float | None) -> str:
     return _scaled(value, ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")))
 
 
+def ticks(value: float, unit_of: str = "s") -> str:
+    """A round value on an axis, without digits that say nothing: "5 ms", "200 G"; `unit_of` is "s" or "" (a rate)."""
+    if value == 0:
+        return "0"
+    steps = ((1.0, " s"), (1e-3, " ms"), (1e-6, " µs"), (1e-9, " ns"))
+    if unit_of != "s":
+        steps = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
+    scale, unit = next((step for step in steps if abs(value) >= 0.9995 * step[0]), steps[-1])
+    return f"{value / scale:.4g}{unit}"
+
+
 def byte_count(value: float | None) -> str:
     """Decimal units, as bandwidths are quoted."""
     return _scaled(value, ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")))

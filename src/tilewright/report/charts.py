@@ -17,9 +17,9 @@ from .. import units
 from .svg import Scale, axis_x, axis_y, dot, figure, line, path, spread, tag, text
 from .view import PointView, RoofView, RowView, WorkloadView
 
-WIDTH = 560
+WIDTH = 480
 MOST_ROWS = 14
-_LABEL = 150  # pixels for names at the left
+_LABEL = 126  # pixels for names at the left
 
 
 def times(workload: WorkloadView) -> Markup | str:
@@ -31,13 +31,13 @@ def times(workload: WorkloadView) -> Markup | str:
     bottom = top + step * len(rows)
     ends = [t for r in rows for t in (r.median_s, r.high_s) if t] + [workload.bound_s or 0.0]
     lowest = min([r.low_s or r.median_s or 0.0 for r in rows] + [workload.bound_s or max(ends)])
-    wide = max(ends) > 12 * lowest  # beyond that the fast ones crowd at the left
+    wide = max(ends) > 10 * lowest  # beyond that the fast ones crowd at the left
     low = lowest / 1.3 if wide else 0.0
-    scale = Scale(low, max(ends) * (1.3 if wide else 1.04), _LABEL + 8, WIDTH - 74, log=wide)
-    marks = axis_x(scale, top - 6, bottom, units.seconds)
+    scale = Scale(low, max(ends) * (1.3 if wide else 1.04), _LABEL + 8, WIDTH - 66, log=wide)
+    marks = axis_x(scale, top - 6, bottom, units.ticks)
     if workload.bound_s:
         x = scale(workload.bound_s)
-        side = "end" if x > WIDTH - 200 else "start"
+        side = "end" if x > WIDTH - 170 else "start"
         words = f"bound {units.seconds(workload.bound_s)}"
         marks += [
             line(x, top - 10, x, bottom, "bound"),
@@ -59,7 +59,7 @@ def shown_rows(workload: WorkloadView) -> list[RowView]:
 def _time_row(row: RowView, scale: Scale, y: float) -> list[Markup]:
     assert row.median_s is not None
     kind, title = _kind(row), _title(row)
-    marks = [text(_LABEL, y + 4, _short(row.name, 23), f"name {kind}", "end")]
+    marks = [text(_LABEL, y + 4, _short(row.name, 16), f"name {kind}", "end")]
     if row.low_s and row.high_s:
         marks.append(line(scale(row.low_s), y, scale(row.high_s), y, f"interval {kind}"))
     marks.append(dot(scale(row.median_s), y, 4.5, f"dot {kind}", title))
@@ -97,16 +97,16 @@ def roofline(workloads: Sequence[WorkloadView], roof: RoofView | None) -> Markup
     ridge = peak / roof.memory_bytes_per_s
     low_x, high_x = min(ridge, *(p[0] for p in points)) / 6, max(ridge, *(p[0] for p in points)) * 6
     slowest, fastest = min(p[1] for p in points), max(p[1] for p in points)
-    top, bottom, left, right = 14.0, 290.0, 62.0, WIDTH - 8.0
+    top, bottom, left, right = 14.0, 268.0, 48.0, WIDTH - 4.0
     x = Scale(low_x, high_x, left, right, log=True)
     floor = min(slowest, low_x * roof.memory_bytes_per_s * 2) / 2
     y = Scale(floor, max(peak, fastest) * 2.2, bottom, top, log=True)
-    marks = axis_x(x, top, bottom, _intensity) + axis_y(y, left, right, lambda v: units.operations(v, ""), 5)
+    marks = axis_x(x, top, bottom, _intensity) + axis_y(y, left, right, lambda v: units.ticks(v, ""), 5)
     marks += [text(right, bottom + 32, "flop per byte that must move", "tick", "end"), text(2, 9, "flop/s", "tick")]
     marks += _ceilings(roof, x, y, peak)
     marks += [line(x(i), top, x(i), bottom, "guide") for i in sorted({p[0] for p in points})]
     marks += _roof_points(points, x, y, top, bottom)
-    return figure(WIDTH, 328, f"Roofline: {len(points)} measured points under the ceilings of this device", marks)
+    return figure(WIDTH, 306, f"Roofline: {len(points)} measured points under the ceilings of this device", marks)
 
 
 def _intensity(value: float) -> str:
@@ -165,44 +165,42 @@ def _roof_points(
 
 
 def samples(workload: WorkloadView, most: int = 7) -> Markup | str:
-    """Every sample of the finalists as a point, with the median and its 95 % interval."""
-    rows = [r for r in shown_rows(workload) if len(r.samples_s) > 1][:most]
+    """Every sample of the finalists as a point, relative to its own median, with the median's 95 % interval.
+
+    Relative, because spread, tails and a second mode are what samples show; the times themselves stand elsewhere.
+    """
+    rows = [r for r in shown_rows(workload) if len(r.samples_s) > 1 and r.median_s][:most]
     if not rows:
         return ""
-    pooled = sorted(s for r in rows for s in r.samples_s)
-    per_row = [sorted(r.samples_s) for r in rows]
-    high = max(s[int(0.98 * (len(s) - 1))] for s in per_row)
-    low = pooled[0]
-    pad = 0.04 * (high - low) or 0.05 * high
+    relative = {id(r): sorted(s / r.median_s - 1 for s in r.samples_s) for r in rows if r.median_s}
+    low = min(values[int(0.01 * len(values))] for values in relative.values())
+    high = max(values[int(0.97 * (len(values) - 1))] for values in relative.values())
+    pad = 0.06 * (high - low) or 0.01
     top, step = 8, 34
     bottom = top + step * len(rows)
-    log = high > 12 * low
-    scale = Scale(
-        low / 1.05 if log else max(0.0, low - pad), high * 1.05 if log else high + pad, _LABEL + 8, WIDTH - 52, log
-    )
-    marks = axis_x(scale, top, bottom, units.seconds)
+    scale = Scale(min(low - pad, -pad), high + pad, _LABEL + 8, WIDTH - 62)
+    marks = axis_x(scale, top, bottom, lambda v: f"{100 * v:+.3g} %" if abs(v) > 1e-9 else "median")
     for i, row in enumerate(rows):
         marks += _strip(row, scale, top + step * i + step / 2)
     return figure(WIDTH, int(bottom) + 22, f"Samples of the finalists on {workload.name}", marks)
 
 
 def _strip(row: RowView, scale: Scale, y: float) -> list[Markup]:
-    kind = _kind(row)
-    inside = [s for s in row.samples_s if s <= scale.high]
-    every = max(1, len(inside) // 400)  # more dots than that add bytes, not information
-    marks = [text(_LABEL, y + 4, _short(row.name, 23), f"name {kind}", "end")]
+    kind, middle = _kind(row), row.median_s or statistics.median(row.samples_s)
+    offsets = [s / middle - 1 for s in row.samples_s]
+    inside = [v for v in offsets if scale.low <= v <= scale.high]
+    every = max(1, math.ceil(len(inside) / 400))  # more dots than that add bytes, not information
+    marks = [text(_LABEL, y + 4, _short(row.name, 16), f"name {kind}", "end")]
     if row.low_s and row.high_s:
-        x, width = scale(row.low_s), max(1.5, scale(row.high_s) - scale(row.low_s))
-        marks.append(tag("rect", x=float(x), y=float(y - 12), width=float(width), height=24.0, class_=f"band {kind}"))
+        left, right = (min(max(scale(t / middle - 1), scale.start), scale.end) for t in (row.low_s, row.high_s))
+        marks.append(tag("rect", x=left, y=y - 12, width=max(1.5, right - left), height=24.0, class_=f"band {kind}"))
     for i, value in enumerate(inside[::every]):
         jitter = ((i * 0.618034) % 1.0 - 0.5) * 17  # golden ratio steps: even cover without chance
         marks.append(tag("circle", cx=float(scale(value)), cy=float(y + jitter), r=1.5, class_=f"sample {kind}"))
-    middle = row.median_s or statistics.median(row.samples_s)
-    marks.append(
-        tag("g", tag("title", _title(row)), line(scale(middle), y - 12, scale(middle), y + 12, f"median {kind}"))
-    )
-    if beyond := len(row.samples_s) - len(inside):
-        words = f"+{beyond} slower"
+    stroke = line(scale(0.0), y - 12, scale(0.0), y + 12, f"median {kind}")
+    marks.append(tag("g", tag("title", _title(row)), stroke))
+    if beyond := sum(v > scale.high for v in offsets):
+        words = f"{beyond} slower"
         marks.append(text(WIDTH, y + 4, words, "tick", "end"))
     return marks
 
@@ -214,16 +212,16 @@ def progress(points: Sequence[PointView], workload: WorkloadView | None) -> Mark
         return ""
     lines = _reference_lines(workload)
     values = [p.time_s or 0.0 for p in timed] + [t for _, t, _ in lines]
-    top, bottom, left, right = 10.0, 232.0, 62.0, WIDTH - 92.0
+    top, bottom, left, right = 10.0, 212.0, 52.0, WIDTH - 88.0
     rug = bottom + 30
     log = max(values) > 4 * min(values)
     y = Scale(min(values) / 1.12 if log else 0.0, max(values) * (1.15 if log else 1.06), bottom, top, log=log)
     x = Scale(0.0, max(p.at_s for p in points) * 1.01 or 1.0, left, right)
-    marks = axis_y(y, left, right, units.seconds, 5)
+    marks = axis_y(y, left, right, units.ticks, 5)
     marks += [text(x(tick), rug + 28, f"{tick:g} s", "tick", "middle") for tick in x.ticks(6)]
     places = spread([y(t) for _, t, _ in lines], 13, top, bottom)
     for (name, value, cls), at in zip(lines, places):
-        marks += [line(left, y(value), right, y(value), cls), text(right + 5, at + 4, _short(name, 15), f"{cls}-label")]
+        marks += [line(left, y(value), right, y(value), cls), text(right + 5, at + 4, _short(name, 14), f"{cls}-label")]
     marks.append(path(_steps(timed, x, y), "best"))
     marks += [dot(x(p.at_s), y(p.time_s or 0.0), 2.6, "dot try", _point_title(p)) for p in timed]
     failed = [p for p in points if p.status != "PASSED"]
