@@ -1,8 +1,9 @@
-"""Makes Triton's interpreter round as the hardware does.
+"""Makes Triton's interpreter compute as the hardware does.
 
-Triton 3.6 and its neighbours cut fp32 down to bf16 in the interpreter, where every GPU rounds to nearest even. A judge
-that knows only hardware rounding would reject honest kernels, or have to be lenient to wrong ones; so the conversion
-is replaced in the processes that interpret. Importing this module changes nothing: call `install_rounding`.
+Triton 3.6 and its neighbours cut fp32 down to bf16 in the interpreter, where every GPU rounds to nearest even, and
+multiply the bit patterns of bf16 operands in `tl.dot`. A judge that knows only hardware arithmetic would reject honest
+kernels, or have to be lenient to wrong ones; so both are replaced in the processes that interpret. Importing this
+module changes nothing: call `correct_interpreter`.
 """
 
 from __future__ import annotations
@@ -29,11 +30,22 @@ def widen_bfloat16(bits: np.ndarray) -> np.ndarray:
     return (np.ascontiguousarray(bits).astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
-def install_rounding() -> None:
-    """Replace the interpreter's conversions between float32 and bf16. Installing twice is harmless."""
+def correct_interpreter() -> None:
+    """Replace the interpreter's conversions between float32 and bf16, and its bf16 dot. Calling twice is harmless."""
     builder = interpreter.InterpreterBuilder
     if getattr(builder.cast_impl, "rounds_to_nearest", False):
         return
+    _correct_casts(builder)
+    original_dot = builder.create_dot
+
+    def create_dot(self: Any, a: Any, b: Any, d: Any, *rest: Any) -> Any:
+        wide = [self.cast_impl(t, tl.float32) if t.dtype.scalar == tl.bfloat16 else t for t in (a, b)]
+        return original_dot(self, *wide, d, *rest)
+
+    builder.create_dot = create_dot
+
+
+def _correct_casts(builder: Any) -> None:
     original_cast, original_convert = builder.cast_impl, builder.create_fp_to_fp
 
     def convert(src: Any, dst_type: Any) -> Any:

@@ -10,9 +10,9 @@ import torch
 from ...build.triton import capture_target, interpreting
 
 if interpreting():
-    from ...build.interpreter import install_rounding
+    from ...build.interpreter import correct_interpreter
 
-    install_rounding()
+    correct_interpreter()
 
 # Multiprocessors of the first GPU of each kind, used when launches are captured without one (vendor datasheets).
 _MULTIPROCESSORS = {"sm80": 108, "sm90": 132, "sm100": 148, "gfx942": 304}
