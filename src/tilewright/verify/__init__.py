@@ -8,8 +8,32 @@ truth.py       make_truth
 judge.py       judge
 families.py    the kinds of inputs
 admission.py   whether a problem can tell right from wrong
+cases.py       inputs with their truths, kept
 verify.py      the tiers
 verdict.py     the nouns that are kept
 """
 
 from __future__ import annotations
+
+from .admission import admit
+from .cases import Case, TruthCache
+from .families import FAMILIES, family_inputs
+from .judge import Judgement, judge
+from .truth import Truth, make_truth
+from .verdict import Verdict, WorkloadVerdict
+from .verify import verify
+
+__all__ = [
+    "FAMILIES",
+    "Case",
+    "Judgement",
+    "Truth",
+    "TruthCache",
+    "Verdict",
+    "WorkloadVerdict",
+    "admit",
+    "family_inputs",
+    "judge",
+    "make_truth",
+    "verify",
+]

@@ -8,7 +8,7 @@ values. Whether the truth of a family is finite is the caller's to see (`skip_re
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -127,7 +127,8 @@ def draw(problem: Problem, workload: Workload, family: str, seed: int) -> Draw:
             else _wide(family, t, generator)
         )
 
-    return Draw(drawn.map(change))
+    # The state is handed on as the very same object, so that a child does not load equal weights twice.
+    return Draw(replace(drawn.map(change), state=drawn.state, init=drawn.init))
 
 
 def family_inputs(problem: Problem, workload: Workload, family: str, seed: int) -> Inputs | None:

@@ -1,0 +1,169 @@
+"""Admission: a problem that a degenerate candidate passes can tell nothing, and says so.
+
+The degenerate candidates work on the level of outputs: each makes what a lazy or broken kernel would return, from the
+truth and the inputs of a call. All of them must fail, and the outputs must depend on every input, or the problem is
+weak, with reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from ..problem import Inputs, Problem, Workload
+from .cases import Case, TruthCache
+from .judge import judge
+from .truth import OutputTruth, Truth
+
+Degenerate = Callable[[OutputTruth, Inputs], torch.Tensor | None]
+
+
+@dataclass(frozen=True)
+class _Meta:
+    is_tensor: bool
+    shape: tuple[int, ...]
+    dtype: str
+    device: str = "cpu"
+    aliases: tuple[str, ...] = ()
+    aliases_outputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    outputs: tuple[torch.Tensor, ...]
+    metas: tuple[_Meta, ...]
+    mutated: tuple[str, ...] = ()
+    out_of_bounds: tuple[str, ...] = ()
+    grads: dict[str, torch.Tensor] = field(default_factory=dict)
+    stable: bool = True
+
+
+def right_values(right: OutputTruth) -> torch.Tensor:
+    """Return the truth as an output: rounded to the output's dtype, in its shape, non-finite values included."""
+    if right.exact is not None:
+        return right.exact.clone()
+    assert right.value_RN is not None
+    count = 1
+    for size in right.layout.shape:
+        count *= size
+    value = right.value_RN.reshape(-1)[:count].view(right.layout.shape).to(right.dtype)
+    if right.codes is not None:
+        for code, special in ((1, float("nan")), (2, float("inf")), (3, float("-inf"))):
+            value = torch.where(right.codes == code, torch.tensor(special, dtype=right.dtype), value)
+    return value
+
+
+def _zeros(right: OutputTruth, inputs: Inputs) -> torch.Tensor:
+    return torch.zeros_like(right_values(right))
+
+
+def _constant(right: OutputTruth, inputs: Inputs) -> torch.Tensor:
+    value = right_values(right)
+    return value.reshape(-1)[:1].expand(value.numel()).reshape(value.shape).clone()
+
+
+def _copy(right: OutputTruth, inputs: Inputs) -> torch.Tensor | None:
+    """The first input of the output's shape, in the output's dtype."""
+    for tensor in inputs.tensors().values():
+        if tuple(tensor.shape) == right.layout.shape and tensor.is_floating_point() == right.dtype.is_floating_point:
+            return tensor.to(right.dtype).clone()
+    return None
+
+
+def _mean(right: OutputTruth, inputs: Inputs) -> torch.Tensor | None:
+    value = right_values(right)
+    if value.ndim == 0 or not right.dtype.is_floating_point:
+        return None
+    return value.double().mean(-1, keepdim=True).expand(value.shape).to(right.dtype)
+
+
+def _last_column_dropped(right: OutputTruth, inputs: Inputs) -> torch.Tensor | None:
+    value = right_values(right)
+    if value.ndim == 0 or value.shape[-1] == 0:
+        return None
+    value[..., -1] = 0
+    return value
+
+
+def _scaled(right: OutputTruth, inputs: Inputs) -> torch.Tensor | None:
+    value = right_values(right)
+    return (value.double() * 1.01).to(right.dtype) if right.dtype.is_floating_point else None
+
+
+def _rows_rotated(right: OutputTruth, inputs: Inputs) -> torch.Tensor | None:
+    """Every row gets its neighbour's result."""
+    value = right_values(right)
+    return value.roll(1, 0) if value.ndim > 1 and value.shape[0] > 1 else None
+
+
+def _zeroed_42_percent(right: OutputTruth, inputs: Inputs) -> torch.Tensor:
+    value = right_values(right)
+    keep = torch.rand(value.shape, generator=torch.Generator().manual_seed(42)) >= 0.42
+    return value * keep.to(value.dtype) if value.dtype != torch.bool else value & keep
+
+
+DEGENERATE: dict[str, Degenerate] = {
+    "zeros": _zeros,
+    "a constant": _constant,
+    "a copy of an input": _copy,
+    "the mean of each row": _mean,
+    "the last column dropped": _last_column_dropped,
+    "outputs scaled by 1.01": _scaled,
+    "each row's result in the next row": _rows_rotated,
+    "42 % of the outputs zeroed": _zeroed_42_percent,
+}
+
+
+def outcome_of(outputs: Sequence[torch.Tensor]) -> _Outcome:
+    """Wrap outputs as the outcome of a call without side effects."""
+    metas = tuple(_Meta(True, tuple(o.shape), str(o.dtype).removeprefix("torch.")) for o in outputs)
+    return _Outcome(tuple(outputs), metas)
+
+
+def weak_points(problem: Problem, case: Case) -> list[str]:
+    """Return what makes `problem` weak on `case`: degenerate candidates that pass, and inputs that do not matter."""
+    if case.truth is None or case.inputs is None:
+        return [f"no inputs to judge by: {case.skipped}"]
+    truth = Truth(case.truth.outputs, {}, case.truth.finite)
+    right = [right_values(o) for o in truth.outputs]
+    if all(r.numel() == 0 for r in right):
+        return ["the outputs are empty"]
+    found = []
+    for name, make in DEGENERATE.items():
+        for index, output in enumerate(truth.outputs):
+            made = make(output, case.inputs) if right[index].numel() else None
+            # What equals the truth bit by bit (a constant where the output has one element) is no wrong result.
+            if made is None or (made.numel() == 1 and torch.equal(made, right[index])):
+                continue
+            if judge(truth, outcome_of([*right[:index], made, *right[index + 1 :]])).passed:
+                found.append(f"{output.name}: {name} passes")
+    return found + _insensitive(problem, case.inputs, right)
+
+
+def _insensitive(problem: Problem, inputs: Inputs, right: Sequence[torch.Tensor]) -> list[str]:
+    """Name inputs that can be replaced (shuffled, or redrawn where constant) without any output changing."""
+    generator = torch.Generator().manual_seed(7)
+    found = []
+    for path, tensor in inputs.tensors().items():
+        if path.startswith("init.") or tensor.numel() == 0 or not tensor.is_floating_point():
+            continue
+        other = torch.randn(tensor.shape, generator=generator).to(tensor.dtype) * tensor.double().std(correction=0).to(
+            tensor.dtype
+        ) + tensor.flip(-1 if tensor.ndim else ())
+        changed = problem.run(inputs.map(lambda p, t, path=path, other=other: other if p == path else t.clone()))
+        if all(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)) for a, b in zip(_run(problem, inputs), changed)):
+            found.append(f"{path} does not matter")
+        if tensor.numel() > 1 and bool((tensor == tensor.reshape(-1)[0]).all()) and not path.endswith("_mask"):
+            found.append(f"{path} is constant: a kernel that ignores its values passes")
+    return found
+
+
+def _run(problem: Problem, inputs: Inputs) -> tuple[torch.Tensor, ...]:
+    return problem.run(inputs.map(lambda _, t: t.clone()))
+
+
+def admit(problem: Problem, workload: Workload, seed: int) -> list[str]:
+    """Return the weak points of `problem` at `workload`; an empty list admits it."""
+    return weak_points(problem, TruthCache().case(problem, workload, "normal", seed))

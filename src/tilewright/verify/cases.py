@@ -1,0 +1,107 @@
+"""Cases: the inputs of one call with their truth, made once per problem and seed and kept within a bound of memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..candidate import CandidateError, Status
+from ..problem import Inputs, Problem, Workload
+from ..schema import content_digest
+from .families import draw, skip_reason
+from .truth import Truth, grad_outputs_for, make_truth, without_working
+
+# What a reference raises when inputs leave its domain.
+_DOMAIN_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError, AssertionError)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call to be judged. `truth` is None where the family has no room here, and `skipped` says why; `grads` are
+    the arguments whose gradients are judged, `grad_outputs` the gradients fed back."""
+
+    workload: str
+    family: str
+    seed: int
+    inputs: Inputs | None
+    truth: Truth | None
+    skipped: str = ""
+    grads: tuple[str, ...] = ()
+    grad_outputs: tuple[torch.Tensor, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        tensors = [] if self.inputs is None else list(self.inputs.tensors().values())
+        held = sum(t.numel() * t.element_size() for t in [*tensors, *self.grad_outputs])
+        return held + (self.truth.nbytes if self.truth else 0)
+
+
+class TruthCache:
+    """Keeps the most recently used truths and cases, up to `limit_bytes`."""
+
+    def __init__(self, limit_bytes: int = 2 << 30) -> None:
+        self.limit_bytes = limit_bytes
+        self._kept: OrderedDict[Hashable, Truth | Case] = OrderedDict()
+
+    @property
+    def nbytes(self) -> int:
+        return sum(kept.nbytes for kept in self._kept.values())
+
+    def get(self, problem: Problem, inputs: Inputs, key: Hashable) -> Truth:
+        """Return the truth of `inputs`, which `key` names for this problem."""
+        full = (problem.digest, key)
+        if not isinstance(self._kept.get(full), Truth):
+            self._keep(full, without_working(make_truth(problem, inputs)))
+        self._kept.move_to_end(full)
+        found = self._kept[full]
+        assert isinstance(found, Truth)
+        return found
+
+    def case(self, problem: Problem, workload: Workload, family: str, seed: int, grads: bool = False) -> Case:
+        """Return the case of `family` at `workload`. CandidateError(INVALID_REFERENCE) if the reference itself fails
+        on the inputs of its own problem."""
+        full = (problem.digest, workload.digest, family, seed, grads)
+        if not isinstance(self._kept.get(full), Case):
+            self._keep(full, self._make(problem, workload, family, seed, grads))
+        self._kept.move_to_end(full)
+        found = self._kept[full]
+        assert isinstance(found, Case)
+        return found
+
+    def _keep(self, key: Hashable, value: Truth | Case) -> None:
+        self._kept[key] = value
+        while len(self._kept) > 1 and self.nbytes > self.limit_bytes:
+            self._kept.popitem(last=False)
+
+    def _make(self, problem: Problem, workload: Workload, family: str, seed: int, grads: bool) -> Case:
+        # Every family has content of its own; the seed of the run still replays all of it.
+        own = int(content_digest(str(seed), workload.digest, family), 16) >> 2
+        drawn = draw(problem, workload, family, own)
+        if drawn.inputs is None:
+            return Case(workload.name, family, own, None, None, drawn.reason)
+        try:
+            truth = make_truth(problem, drawn.inputs)
+            if family != "normal" and skip_reason(family, truth, self._normal_is_finite(problem, workload, seed)):
+                return Case(workload.name, family, own, None, None, skip_reason(family, truth, True))
+            names = _differentiable(problem, drawn.inputs) if grads else ()
+            seeds = grad_outputs_for(truth, own) if names else ()
+            if names:
+                truth = make_truth(problem, drawn.inputs, grads=names, grad_outputs=seeds)
+        except _DOMAIN_ERRORS as error:
+            if family != "normal":
+                return Case(workload.name, family, own, None, None, f"the reference refuses {family} inputs: {error}")
+            raise CandidateError(Status.INVALID_REFERENCE, f"the reference fails on its own inputs: {error}") from error
+        return Case(workload.name, family, own, drawn.inputs, without_working(truth), "", names, seeds)
+
+    def _normal_is_finite(self, problem: Problem, workload: Workload, seed: int) -> bool:
+        normal = self.case(problem, workload, "normal", seed).truth
+        return normal is not None and normal.finite
+
+
+def _differentiable(problem: Problem, inputs: Inputs) -> tuple[str, ...]:
+    given = {**inputs.args, **inputs.state}
+    tensors: Sequence[str] = [n for n in problem.grads if isinstance(given.get(n), torch.Tensor)]
+    return tuple(n for n in tensors if given[n].is_floating_point())
