@@ -47,7 +47,10 @@ _WIDER = {"bfloat16": "float32", "float16": "float32", "int8": "float32", "float
 
 class Bound(Noun):
     """The two bounds in seconds. `limiter` says what limits `achievable_s`, `terms` holds each of its parts (s), and
-    `fresh_s` what first touching freshly allocated outputs costs on this CPU, which is no part of the bound."""
+    `fresh_s` what first touching freshly allocated outputs costs on this CPU, which is no part of the bound.
+
+    `bytes_moved` and `flops` repeat the work; `ceilings` are the rates that a roofline is drawn from: "memory" in this
+    workload's mix and, where known, "cache" (bytes/s), and the matrix rate of each dtype (flop/s)."""
 
     hard_s: float | None = None
     achievable_s: float | None = None
@@ -56,6 +59,9 @@ class Bound(Noun):
     derivation: str = ""
     terms: dict[Limiter, float] = {}
     fresh_s: float | None = None
+    bytes_moved: int = 0
+    flops: int = 0
+    ceilings: dict[str, float] = {}
 
     def fraction(self, time_s: float | None) -> float | None:
         """Return achievable_s / time_s, above 1 where the kernel beats the bound; None if either is missing."""
@@ -76,7 +82,12 @@ def bound(cost: Cost, device: Device, cold: bool = True) -> Bound:
         found = _datasheet(cost, device)
     else:
         found = Bound(derivation="this device was never measured: run `tilewright device --calibrate`")
-    return found.with_(hard_s=hard_s, derivation=f"{found.derivation}; {hard_text}")
+    return found.with_(
+        hard_s=hard_s,
+        derivation=f"{found.derivation}; {hard_text}",
+        bytes_moved=cost.bytes_read + cost.bytes_written,
+        flops=sum(cost.flops.values()),
+    )
 
 
 def _measured(cost: Cost, profile: Profile, cold: bool) -> Bound:
@@ -108,7 +119,15 @@ def _measured(cost: Cost, profile: Profile, cold: bool) -> Bound:
         derivation=f"{cost.quality} cost; " + "; ".join(texts),
         terms=terms,
         fresh_s=fresh_s,
+        ceilings=_ceilings(cost, profile, memory_s),
     )
+
+
+def _ceilings(cost: Cost, profile: Profile, memory_s: float) -> dict[str, float]:
+    moved = cost.bytes_read + cost.bytes_written
+    slowest = moved / memory_s if memory_s else profile.copy[-1][1]
+    fastest = max(rate for _, rate in profile.copy)
+    return {"memory": slowest, **({"cache": fastest} if fastest > slowest else {}), **profile.matrix}
 
 
 def _overlap_quality(terms: dict[Limiter, float], limiter: Limiter, fresh_s: float | None) -> Quality:
@@ -162,6 +181,7 @@ def _datasheet(cost: Cost, device: Device) -> Bound:
         quality="loose",
         derivation=f"{cost.quality} cost at datasheet rates ({device.peaks.name}): " + "; ".join(texts),
         terms=terms,
+        ceilings={"memory": device.peaks.bytes_per_s, **device.peaks.flops},
     )
 
 

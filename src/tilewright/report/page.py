@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from os import PathLike
 from typing import Any
 
 import jinja2
@@ -14,6 +15,7 @@ from markupsafe import Markup
 
 from .. import __version__, units
 from . import charts, highlight
+from .from_store import view_of
 from .view import RowView, RunView, WorkloadView
 
 MOST_TABLE_ROWS = 40
@@ -28,8 +30,13 @@ class _Figure:
     win: bool = False
 
 
-def render(run: RunView) -> str:
-    """Return the page for `run` as HTML text."""
+def render(run: RunView | str | PathLike[str]) -> str:
+    """Return the page for `run`, a view or the folder of a run, as HTML text.
+
+    Raises record.StoreError for a folder that holds no run.
+    """
+    if not isinstance(run, RunView):
+        run = view_of(run)
     first = run.workloads[0] if run.workloads else None
     return _template().render(
         view=run,

@@ -100,7 +100,8 @@ class FailureView:
 @dataclass(frozen=True)
 class RunView:
     """One page. `status` is the verdict of the winner, or why there is none; `measured`, `environment` and `facts`
-    are (what, value) lines: how it was measured, where, and what the compiler said about the winning kernel."""
+    are (what, value) lines: how it was measured, where, and what is known of the winning kernel. `notes` are what the
+    run says of itself: what was declined, left out, or fell back."""
 
     title: str
     status: str
@@ -120,3 +121,4 @@ class RunView:
     measured: tuple[tuple[str, str], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     failures: tuple[FailureView, ...] = ()
+    notes: tuple[str, ...] = ()
