@@ -185,7 +185,7 @@ ENTRY void softmax_fwd(const element_t* x, element_t* y, int64_t M, int64_t N, i
 def default_settings(kernel: str, N: int) -> dict[str, int]:
     """Derived, not tuned: 16 entries a thread (two 16-byte bf16 loads in flight), several short rows per program."""
     block = next_power_of_2(N)
-    return {"rows": max(1, 2048 // block), "warps": min(16, max(1 if kernel == "fwd" else 4, block // 512))}
+    return {"rows": max(1, 2048 // block), "warps": min(16, max(4, block // 512))}
 
 
 def _settings(kernel: str, x: torch.Tensor, N: int) -> dict[str, int]:
