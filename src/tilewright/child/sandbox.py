@@ -59,15 +59,16 @@ def is_weak(level: str) -> bool:
 
 def enter(wall: Wall, wanted: str = "auto") -> str:
     """Put the calling process behind the wall and return the level reached, for example
-    "namespaces+landlock+seccomp", or "limits". `wanted` is "auto", or "limits" to ask for nothing more.
+    "namespaces+landlock+seccomp", or "limits". `wanted` is "auto", "files" to do without namespaces (tools that find
+    themselves through /proc fail in a PID namespace), or "limits" to ask for nothing more.
 
     With namespaces the caller is replaced: this function returns only in a grandchild, while the caller waits for it
     and ends as it ended.
     """
     _die_with_parent()
     reached = []
-    if wanted == "auto":
-        if _enter_namespaces():
+    if wanted != "limits":
+        if wanted == "auto" and _enter_namespaces():
             reached.append("namespaces")
         _check_prctl(_PR_SET_NO_NEW_PRIVS, 1)
         if _enter_landlock(wall):

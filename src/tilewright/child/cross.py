@@ -1,0 +1,112 @@
+"""Compile facts of a candidate's Triton kernels for GPUs that are not here, from a child behind the same wall."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..build.facts import CompileFacts
+from ..candidate import Candidate
+from ..problem import Inputs, Problem, Workload
+from ..schema import Noun
+from .process import _READABLE as READABLE
+from .process import _library_folders as library_folders
+
+TIMEOUT_S = 300.0
+_COMPILER_BYTES = 12 << 30  # address space of Python, torch and LLVM
+
+
+class NoFacts(Noun):
+    """Why a kernel has no facts for a target."""
+
+    kernel: str
+    target: str
+    error: str
+
+
+def cross_compile(
+    candidate: Candidate, problem: Problem, workload: Workload, targets: Sequence[str], timeout_s: float = TIMEOUT_S
+) -> tuple[CompileFacts | NoFacts, ...]:
+    """Return the facts of every kernel that `candidate` launches on `workload`, for each target.
+
+    The launches are recorded on tensors of the workload's shapes; no kernel runs. What fails is in the answer.
+    """
+    call = problem.make_inputs(workload, 0)
+    scratch = tempfile.mkdtemp(prefix="tilewright-")
+    try:
+        answer = _ask(_request(candidate, call, targets, scratch), scratch, timeout_s)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if "error" in answer:
+        return tuple(NoFacts(kernel=candidate.name, target=t, error=answer["error"]) for t in targets)
+    return tuple(NoFacts(**f) if "error" in f else CompileFacts(**f) for f in answer["facts"])
+
+
+def _request(candidate: Candidate, call: Inputs, targets: Sequence[str], scratch: str) -> dict[str, Any]:
+    tensor_bytes = sum(t.numel() * t.element_size() for t in call.tensors().values())
+    return {
+        "source": candidate.source,
+        "entry": candidate.entry,
+        "kind": candidate.kind,
+        "args": [_describe(v) for v in call.args.values()],
+        "init": [_describe(v) for v in call.init],
+        "targets": list(targets),
+        "scratch": scratch,
+        "readable": [*READABLE, sys.prefix, sys.base_prefix, *library_folders()],
+        "memory_bytes": _COMPILER_BYTES + 4 * tensor_bytes,
+    }
+
+
+def _describe(value: Any) -> dict[str, Any]:
+    if isinstance(value, torch.Tensor):
+        return {"shape": list(value.shape), "stride": list(value.stride()), "dtype": _name(value.dtype)}
+    if isinstance(value, torch.dtype):
+        return {"is_dtype": _name(value)}
+    if isinstance(value, list | tuple):
+        return {"list": [_describe(v) for v in value]}
+    return {"value": value}
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _ask(request: dict[str, Any], scratch: str, timeout_s: float) -> dict[str, Any]:
+    """Run the program on `request`; whatever it prints is dropped, and its group is killed when time is up."""
+    environment = {k: os.environ[k] for k in ("PATH", "LANG", "LD_LIBRARY_PATH") if k in os.environ}
+    environment |= {"HOME": scratch, "TMPDIR": scratch, "TRITON_CACHE_DIR": os.path.join(scratch, "triton")}
+    read_fd, write_fd = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-m", "tilewright.child.cross_program", str(write_fd)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(write_fd,),
+        start_new_session=True,
+        cwd=scratch,
+        env=environment,
+    )
+    os.close(write_fd)
+    with os.fdopen(read_fd, "rb") as answer:
+        try:
+            process.communicate(json.dumps(request).encode(), timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            return {"error": f"compiling took more than {timeout_s:.0f} s"}
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        text = answer.read(8 << 20)
+    if not text:
+        return {"error": f"the compiling process ended with exit code {process.returncode} and said nothing"}
+    return json.loads(text)
