@@ -99,7 +99,7 @@ class PlainKernel(TorchDispatchMode):
         kept = [d for d in range(x.ndim) if d not in dims]
         shape = [x.shape[d] for d in kept]
         count = math.prod(x.shape[d] for d in dims)
-        columns = x.permute(*kept, *dims).reshape(-1, count)
+        columns = x.permute(*kept, *dims).reshape(math.prod(shape), count)
         if self.backwards:
             columns = columns.flip(1)
         # Blocks of about a quarter of a million elements stay in the cache while they are turned round.
@@ -110,7 +110,7 @@ class PlainKernel(TorchDispatchMode):
 
 def _is_wide_float(args: Sequence[Any]) -> bool:
     first = next((a for a in args if isinstance(a, torch.Tensor)), None)
-    return first is not None and first.dtype in (torch.float32, torch.float64)
+    return first is not None and first.dtype in (torch.float32, torch.float64) and first.numel() > 0
 
 
 def _running_sums(rows: torch.Tensor, lanes: int) -> torch.Tensor:
@@ -171,7 +171,7 @@ def _sum(mode: PlainKernel, x: torch.Tensor, dim: Any = None, keepdim: bool = Fa
 
 def _mean(mode: PlainKernel, x: torch.Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     total = _sum(mode, x, dim, keepdim, dtype=dtype)
-    return total if total is NotImplemented else total * (1.0 / _count(x, _all_dims(x, dim)))
+    return total if total is NotImplemented else total / _count(x, _all_dims(x, dim))
 
 
 def _var_mean(

@@ -32,6 +32,8 @@ MAX_ULP_OUTPUT = 1.0
 MAX_ULP_INTERNAL = 4.0
 # Probability that one check rejects an honest implementation.
 FALSE_REJECTION = 1e-6
+# From this many on, the median of a sample of row errors is known to about a tenth.
+MANY_SAMPLES = 64
 # Rounding errors of correct rounding never exceed half a unit: sqrt(3) times their RMS.
 ROUNDING_PEAK = math.sqrt(3.0)
 
@@ -81,7 +83,7 @@ def limits_for(grid: Grid, runs: list[Sums], truncating: bool) -> Limits:
     z = deviations(rows, samples)
     # A few units of the internal precision: a row that the reference gets exactly right by luck sets no standard.
     internal_R = rms_y_R * 2.0 ** -FRACTION_BITS[grid.internal] / math.sqrt(12)
-    sigma_R = torch.clamp(internal_R, min=_top_eighth(noise_KR.amax(0)))
+    sigma_R = torch.clamp(internal_R, min=_spread(noise_KR, grid.rounded_runs))
 
     own2_R = _with_rounding(noise_KR.amax(0) ** 2, rho2_R, grid)
     lucky_R = excess(grid.distinct_R, rows).clamp(max=ROUNDING_PEAK) ** 2 * floor2_R
@@ -101,6 +103,16 @@ def limits_for(grid: Grid, runs: list[Sums], truncating: bool) -> Limits:
     spread2 = float(excess(energy_R.sum() ** 2 / (energy_R**2).sum().clamp(min=1e-300), 1)) ** 2 - 1
     rms = math.sqrt(RMS_FACTOR**2 * max(own2, lucky) + spread2 * float(energy_R.sum()))
     return Limits(rms, rms_R, peak_R, *_signed(grid, runs, truncating))
+
+
+def _spread(noise_KR: Tensor, rounded_runs: int) -> float:
+    """How far the RMS errors of rows lie above their median, as RMS over the largest eighth. Errors that are independent
+    from element to element give all rows of a length the same RMS, so what spreads is what a row shares, and what
+    kinds of rows differ by. Runs that round every intermediate are a group of their own. Too few samples to trust a
+    median: everything counts as shared."""
+    cut = noise_KR.shape[0] - rounded_runs
+    groups = [g for g in (noise_KR[:cut], noise_KR[cut:]) if g.numel()]
+    return max(_top_eighth(g.amax(0) - (g.median() if g.numel() >= MANY_SAMPLES else 0.0)) for g in groups)
 
 
 def _with_rounding(noise2: Tensor, rho2: Tensor, grid: Grid) -> Tensor:

@@ -99,7 +99,8 @@ def sums(error: Callable[[slice], torch.Tensor], truth: torch.Tensor) -> Sums:
 class Grid:
     """What rounding `truth` to `dtype` does: rho is the error of correct rounding, floor2 = u^2/12 its expected
     square (u = the spacing), weighted = sum of floor2*y^2, cut the error of truncation; `distinct_R` counts runs of
-    different values in a row (roundings of equal values are one rounding, not many)."""
+    different values in a row (roundings of equal values are one rounding, not many). The last `rounded_runs` of the
+    reference's runs round every intermediate to the working dtype."""
 
     dtype: torch.dtype
     internal: torch.dtype
@@ -116,6 +117,7 @@ class Grid:
     rho_along_N: torch.Tensor
     cut_along_R: torch.Tensor
     cut_along_N: torch.Tensor
+    rounded_runs: int = 0
 
 
 def grid_of(truth: torch.Tensor, dtype: torch.dtype, count_R: torch.Tensor) -> Grid:

@@ -41,6 +41,7 @@ class OutputTruth:
     codes: torch.Tensor | None = None
     grid: Grid | None = None
     runs: list[Sums] = field(default_factory=list)
+    rounded_runs: int = 0
     open_RN: torch.Tensor | None = None
     low_RN: torch.Tensor | None = None
     high_RN: torch.Tensor | None = None
@@ -108,6 +109,7 @@ def make_truth(
     for truth in truths:
         if truth.value_RN is not None:
             truth.grid = grid_of(truth.value_RN, truth.dtype, truth.layout.counts())
+            truth.grid.rounded_runs = truth.rounded_runs
     cut = len(best.outputs)
     aliases = tuple(_shares(o, fresh) for o in working.outputs)
     changed = frozenset(p for p, t in fresh.tensors().items() if not _same(t, inputs.tensors()[p]))
@@ -168,7 +170,8 @@ def _add_runs(
     grad_outputs: Sequence[torch.Tensor] | None,
     working: _Run,
 ) -> None:
-    """Add the errors of the reference's runs to every truth."""
+    """Add the errors of the reference's runs to every truth. What a forward pass saves for its backward pass has the
+    working dtype, so the run that rounds to it counts for gradients always, for outputs where the problem says so."""
     rows = min((t.layout.rows for t in truths if t.value_RN is not None), default=_SAMPLES)
     count = min(_MOST_RUNS, max(_FEWEST_RUNS, -(-_SAMPLES // max(1, rows))))
     dtypes = {t.dtype for t in inputs.tensors().values() if t.is_floating_point()}
@@ -181,8 +184,11 @@ def _add_runs(
             call = lifted.map(lambda _, t: t.clone()) if number else lifted
             run = _run(problem, call, grads, grad_outputs, _order(number))
         _add_run(truths, run)
-    if problem.rounds_to_dtype and dtypes != {internal}:
-        _add_run(truths, working)
+    if dtypes != {internal}:
+        first = 0 if problem.rounds_to_dtype else len(working.outputs)
+        _add_run(truths, working, first)
+        for truth in truths[first:]:
+            truth.rounded_runs = 1
 
 
 def _order(number: int) -> PlainKernel | None:
@@ -191,8 +197,8 @@ def _order(number: int) -> PlainKernel | None:
     return PlainKernel(lanes[number - 1], backwards=number % 2 == 0) if number else None
 
 
-def _add_run(truths: list[OutputTruth], run: _Run) -> None:
-    for truth, value in zip(truths, (*run.outputs, *run.grads.values()), strict=True):
+def _add_run(truths: list[OutputTruth], run: _Run, first: int = 0) -> None:
+    for truth, value in zip(truths[first:], [*run.outputs, *run.grads.values()][first:], strict=True):
         if truth.value_RN is not None:
             truth.runs.append(sums(error_of(truth, truth.layout.view(value.detach())), truth.value_RN))
 
