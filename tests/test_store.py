@@ -14,6 +14,7 @@ import threading
 import pytest
 
 from tilewright.candidate import Candidate, Status
+from tilewright.measure.nouns import Measurement
 from tilewright.problem import Parameter, Space
 from tilewright.record import DATABASE, Record, Store, StoreError, candidate_event, candidate_from_event
 from tilewright.schema import Noun
@@ -160,8 +161,11 @@ def test_candidates_survive_the_store(tmp_path):
     assert again.digest == candidate.digest
 
 
+TIMES = Measurement(median_s=2.0, ci_low_s=1.9, ci_high_s=2.1, samples_s=(2.0,), blocks=1, method="test", state="warm")
+
+
 def test_records_survive_json_with_what_they_do_not_know():
-    record = Record(candidate="d", name="c", verdict=Noun(status="PASSED", margin=0.5), measurement=Noun(median_s=2.0))
+    record = Record(candidate="d", name="c", verdict=Noun(status="PASSED", margin=0.5), measurement=TIMES)
     record = record.with_(bound=Noun(achievable_s=1.0), from_the_future=[1])
     again = Record.from_json(record.to_json())
     assert again.to_json() == record.to_json()

@@ -23,6 +23,7 @@ from urllib.parse import quote
 from pydantic import Field, JsonValue, SerializeAsAny
 
 from .candidate import Candidate, Status
+from .measure.nouns import Comparison, Measurement
 from .schema import Noun, canonical_json, content_digest
 
 DATABASE = "run.sqlite"
@@ -52,9 +53,8 @@ class EvaluationCost(Noun):
 class Record(Noun):
     """The outcome of one evaluation of one candidate on one workload.
 
-    `candidate` and `problem` are digests; `verdict` is a verify.Verdict; `measurement` a measure.Measurement, absent
-    where nothing was timed; `comparisons` holds paired measure.Comparison by the name of what it was paired with;
-    `stopped` says that timing ended after a few samples because the candidate was hopeless; `environment` is the
+    `candidate` and `problem` are digests; `verdict` is a verify.Verdict; `measurement` is absent where nothing was
+    timed; `comparisons` holds paired timings by the name of what the candidate was paired with; `environment` is the
     digest of the environment's description; `created` is the time in seconds since 1970.
     """
 
@@ -69,10 +69,9 @@ class Record(Noun):
     device: str = "cpu"
     tier: str = "measure"
     verdict: SerializeAsAny[Noun]
-    measurement: SerializeAsAny[Noun] | None = None
-    comparisons: dict[str, SerializeAsAny[Noun]] = {}
+    measurement: Measurement | None = None
+    comparisons: dict[str, Comparison] = {}
     bound: SerializeAsAny[Noun] | None = None
-    stopped: bool = False
     facts: dict[str, JsonValue] = {}
     environment: str = ""
     cost: EvaluationCost = EvaluationCost()
@@ -88,7 +87,12 @@ class Record(Noun):
 
     @property
     def median_s(self) -> float | None:
-        return None if self.measurement is None else float(self.measurement.median_s)  # type: ignore[attr-defined]
+        return None if self.measurement is None else self.measurement.median_s
+
+    @property
+    def stopped(self) -> bool:
+        """Whether timing ended after a few samples because the candidate was hopeless."""
+        return self.measurement is not None and self.measurement.stopped
 
     @property
     def fraction_of_bound(self) -> float | None:

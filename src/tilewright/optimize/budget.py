@@ -1,0 +1,54 @@
+"""One budget for everything, counted from the command's start: seeds, search, and the proof of the finalists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+
+FRESH_PROCESS_S = 4.0  # starting an interpreter with torch in it, on a slow machine
+LEAST_SHARE, MOST_SHARE = 0.15, 0.45
+FINALISTS = 3
+BASELINE_TIMEOUT_S, TIMEOUT_S = 90.0, 20.0
+
+
+class Budget:
+    """`total_s` seconds from `started_at` (of `clock`, monotonic), of which `already_s` were spent by earlier
+    processes of the same run."""
+
+    def __init__(
+        self, total_s: float, *, started_at: float | None = None, already_s: float = 0.0, clock: Clock = time.monotonic
+    ):
+        self.total_s = total_s
+        self.already_s = already_s
+        self._clock = clock
+        self._started_at = clock() if started_at is None else started_at
+
+    @property
+    def spent_s(self) -> float:
+        return self.already_s + self._clock() - self._started_at
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self.total_s - self.spent_s)
+
+    def finals_s(self, baseline_cost_s: float, contender_cost_s: float) -> float:
+        """Return the seconds to keep for the finals, from what the best baseline and a contender cost to evaluate.
+
+        Each finalist is started afresh for the paired timing, and the winner again to be certified.
+        """
+        paired_s = FRESH_PROCESS_S + baseline_cost_s + FINALISTS * contender_cost_s + self.pairing_s()
+        certify_s = FRESH_PROCESS_S + 2 * contender_cost_s
+        return min(max(paired_s + certify_s, LEAST_SHARE * self.total_s), MOST_SHARE * self.total_s)
+
+    def pairing_s(self) -> float:
+        """How long finalists are timed against each other, in seconds."""
+        return min(8.0, 0.08 * self.total_s)
+
+    def timeout_s(self, keep_s: float, *, compiles: bool) -> tuple[float, bool]:
+        """Return the timeout for one evaluation that leaves `keep_s` seconds over, and whether that is a full one: a
+        candidate that is cut short because our time is up has not failed. What compiles itself is given longer."""
+        room_s = self.left_s - keep_s
+        standard_s = BASELINE_TIMEOUT_S if compiles else min(TIMEOUT_S, max(5.0, 0.2 * self.total_s))
+        return max(1.0, min(standard_s, room_s)), room_s >= standard_s

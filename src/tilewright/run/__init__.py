@@ -1,0 +1,87 @@
+"""Where evaluations run: a runner takes candidates and gives back records, in its own time.
+
+local.py     on this machine: builds in a pool, then one measurement at a time with the processor to itself
+replay.py    nowhere: answers come from records, so that a search can be run again without a machine
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from ..candidate import Candidate, CandidateError, Status
+from ..measure.nouns import Comparison, Measurement
+from ..record import Record
+from ..schema import Noun
+
+Limit = Callable[[], float | None]
+Paired = tuple[dict[str, Record], list[Comparison]]
+
+
+class Runner(Protocol):
+    """`slots` candidates may be in flight; more are wanted once no more than `refill_at` are. Where building and
+    timing share a processor that is 0, and where they do not it is slots - 1. `fatal` are exceptions that end the run:
+    what was asked cannot be done here."""
+
+    slots: int
+    refill_at: int
+    fatal: tuple[type[Exception], ...]
+
+    def submit(self, candidate: Candidate, *, stop_above: Limit, timeout_s: float) -> Future[Record]:
+        """Begin to evaluate: build, check, time. Timing is given up above `stop_above()` seconds, asked for when it
+        starts. Faults of the candidate are in the record; an exception of the future is a fault of ours."""
+        ...
+
+    def working(self) -> AbstractContextManager[None]:
+        """Within it nothing is timed, because the caller uses the processor."""
+        ...
+
+    def compare(self, candidates: Sequence[Candidate], budget_s: float) -> Paired:
+        """Time all of them interleaved, in fresh processes: a record of each by digest, and a comparison for each
+        ordered pair of those that did not fail, named by digests."""
+        ...
+
+    def certify(self, candidate: Candidate, timeout_s: float) -> Record:
+        """Judge on everything, in a fresh process, and time thoroughly."""
+        ...
+
+    def close(self) -> None:
+        """Stop what is under way."""
+        ...
+
+
+def failed(candidate: Candidate, error: CandidateError) -> Record:
+    """Return the record of a candidate that did not come as far as the judge."""
+    return Record(
+        candidate=candidate.digest,
+        name=candidate.name,
+        origin=candidate.origin,
+        language=candidate.language,
+        params=candidate.params,
+        verdict=Noun(status=error.status, detail=error.detail, tier="measure", workloads=[]),
+    )
+
+
+def lost(candidate: Candidate, detail: str) -> Record:
+    """Return the record of a candidate about which nothing was learned, through no fault of its own."""
+    return failed(candidate, CandidateError(Status.INFRA_ERROR, detail))
+
+
+def unpaired(records: Iterable[Record]) -> Paired:
+    """Compare records that were timed apart: the intervals are the widest that theirs allow, so they decide little."""
+    times = {r.candidate: (r, r.measurement) for r in records if r.passed and r.measurement is not None}
+    pairs = [_ratio(a, b, times[a][1], times[b][1]) for a in times for b in times if a != b]
+    return {digest: record for digest, (record, _) in times.items()}, pairs
+
+
+def _ratio(name: str, baseline: str, one: Measurement, other: Measurement) -> Comparison:
+    return Comparison(
+        name=name,
+        baseline=baseline,
+        ratio=one.median_s / other.median_s,
+        ci_low=one.ci_low_s / other.ci_high_s,
+        ci_high=one.ci_high_s / other.ci_low_s,
+        rounds=1,
+    )

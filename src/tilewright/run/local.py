@@ -1,0 +1,104 @@
+"""Evaluations on this machine: builds in a pool of as many threads as cores, measurements one at a time.
+
+On a processor that builds and measures, nothing may run beside a measurement. The gate sees to that: a build, and the
+work of the caller, hold it together with others; a measurement holds it alone.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+
+from ..candidate import Candidate, CandidateError
+from ..child.sandbox import is_weak
+from ..evaluate import CannotDo, Evaluator
+from ..record import Record
+from . import Limit, Paired, failed
+
+
+class Gate:
+    """Shared by work, held alone by a measurement; work that is under way is waited for, and new work waits."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._working = 0
+        self._measuring = False
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._measuring)
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._working -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._measuring and not self._working)
+            self._measuring = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._measuring = False
+                self._changed.notify_all()
+
+
+class LocalRunner:
+    """Runs an `Evaluator`, which owns one persistent child for its device."""
+
+    def __init__(self, evaluator: Evaluator, cores: int | None = None):
+        self.slots = cores or len(os.sched_getaffinity(0))
+        self.refill_at = 0
+        self.fatal: tuple[type[Exception], ...] = (CannotDo,)
+        self._evaluator = evaluator
+        self._gate = Gate()
+        self._builds = ThreadPoolExecutor(self.slots, thread_name_prefix="build")
+        self._measures = ThreadPoolExecutor(1, thread_name_prefix="measure")
+
+    def submit(self, candidate: Candidate, *, stop_above: Limit, timeout_s: float) -> Future[Record]:
+        built = self._builds.submit(self._build, candidate)
+        return self._measures.submit(self._measure, candidate, built, stop_above, timeout_s)
+
+    def working(self) -> AbstractContextManager[None]:
+        return self._gate.shared()
+
+    def compare(self, candidates: Sequence[Candidate], budget_s: float) -> Paired:
+        with self._gate.alone():
+            return self._evaluator.compare(list(candidates), budget_s)
+
+    def certify(self, candidate: Candidate, timeout_s: float) -> Record:
+        with self._gate.alone():
+            return self._evaluator.evaluate(candidate, "certify", timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Stop what is under way, the child included, and forget what was waiting."""
+        self._builds.shutdown(wait=False, cancel_futures=True)
+        self._measures.shutdown(wait=False, cancel_futures=True)
+        self._evaluator.close()
+
+    def _build(self, candidate: Candidate) -> float:
+        with self._gate.shared():
+            return self._evaluator.build(candidate)
+
+    def _measure(self, candidate: Candidate, built: Future[float], stop_above: Limit, timeout_s: float) -> Record:
+        try:
+            build_s = built.result()
+        except CandidateError as error:
+            return failed(candidate, error)
+        with self._gate.alone():
+            record = self._evaluator.evaluate(candidate, stop_above_s=stop_above(), timeout_s=timeout_s)
+        if record.facts and is_weak(str(record.facts["sandbox"])) and not self._evaluator.allow_weak_sandbox:
+            raise CannotDo(
+                "a search ends with a certificate, which needs a sandbox that hides this process from the candidate; "
+                "this kernel grants neither landlock nor user namespaces; --allow-weak-sandbox goes on without"
+            )
+        return record.with_(cost=record.cost.with_(build_s=record.cost.build_s + build_s))
