@@ -1,4 +1,4 @@
-"""Inside the child that cross-compiles: go behind the wall, record a candidate's launches, compile each, tell the facts.
+"""Inside the child that cross-compiles: go behind the wall, record the launches, compile each, tell the facts.
 
 Started as `python -I -m tilewright.child.cross_program ANSWER_FD`, with the request as JSON on stdin.
 """
@@ -18,6 +18,7 @@ def main() -> None:
     answer_fd = int(sys.argv[1])
     request = json.loads(sys.stdin.read())
     enter(Wall((request["scratch"],), tuple(request["readable"])), "files")  # cuobjdump finds nvdisasm through /proc
+    answer: dict[str, Any]
     try:
         answer = {"facts": _facts(request)}
     except BaseException as error:  # noqa: BLE001 - whatever the candidate raises is the answer

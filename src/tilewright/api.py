@@ -1,0 +1,354 @@
+"""The public functions: check, bench, optimize, validate, and what the command line needs beside them.
+
+Each takes plain values, answers with one Noun that has exactly the keys of `--json`, and raises InputError (exit code
+2) or MachineError (3) with one line for the user. No signal handler is set and no event loop is used, so they work in
+a notebook and from threads that are not the main one.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from . import bench_rows, formats, ops, targets
+from .build.cpp import CompileError
+from .candidate import Candidate, Status
+from .device import Device, DeviceUnavailable, calibrate, detect, environment
+from .evaluate import CannotDo, Evaluator
+from .formats import LOAD_TIMEOUT_S, InputError, MachineError
+from .problem import Problem
+from .record import Record, StoreError
+from .results import (
+    PASSED,
+    BenchResult,
+    BenchRow,
+    CheckResult,
+    ComparisonResult,
+    OperatorResult,
+    OperatorsResult,
+    ReportResult,
+    ValidationResult,
+    WorkloadResult,
+)
+
+TIERS = ("screen", "measure", "certify")
+
+Say = Callable[[str], None]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _answers(function: Callable[P, T]) -> Callable[P, T]:
+    """Turn what the layers below raise about input and machine into InputError and MachineError."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except (DeviceUnavailable, CannotDo) as error:
+            raise MachineError(str(error)) from error
+        except CompileError as error:
+            raise MachineError(str(error)) from error
+        except StoreError as error:
+            raise InputError(str(error)) from error
+
+    return wrapped
+
+
+@_answers
+def check(
+    target: str,
+    problem: str | None = None,
+    *,
+    tier: str = "measure",
+    device: str = "auto",
+    target_archs: Sequence[str] = (),
+    replay: int | None = None,
+    allow_weak_sandbox: bool = False,
+    load_timeout_s: float = LOAD_TIMEOUT_S,
+) -> CheckResult:
+    """Judge the kernel that `target` names against the reference of its problem in float64.
+
+    `tier` is screen, measure or certify; `replay` is the seed of an earlier check; `target_archs` are GPUs to
+    cross-compile Triton kernels for ("sm_90", "gfx942"), with their compile facts in the result.
+    """
+    if tier not in TIERS:
+        raise InputError(f"there is no tier {tier!r}; choose one of {', '.join(TIERS)}")
+    _check_archs(target_archs)
+    machine = _device(device)
+    found = targets.resolve(target, problem, load_timeout_s)
+    if not found.candidates:
+        raise InputError(f"{target} is a problem; check a candidate for it: tilewright check KERNEL --problem {target}")
+    found = targets.only(found, targets.CHECKED_ON[machine.kind], machine.kind, "ask for another --device")
+    records, facts = [], []
+    for candidate in found.candidates:
+        records += _judge(found.problem, candidate, machine, tier, replay, allow_weak_sandbox)
+        facts += _facts(found.problem, candidate, target_archs)
+    return _check_result(target, found.problem, machine, tier, records, facts)
+
+
+@_answers
+def bench(
+    targets_: str | Sequence[str],
+    workload: str | None = None,
+    baselines: Sequence[str] = ("eager", "compile"),
+    *,
+    problem: str | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    load_timeout_s: float = LOAD_TIMEOUT_S,
+    progress: Say | None = None,
+) -> BenchResult:
+    """Time what `targets_` name, each verified first, paired and interleaved with `baselines` in fresh processes.
+
+    `workload` is one by name, "all", or None for those that suit the device. With `out`, the result is also written
+    to out/bench.json, which `compare` reads.
+    """
+    for name in baselines:
+        if name not in bench_rows.BASELINES:
+            raise InputError(f"there is no baseline {name!r}; choose from {', '.join(bench_rows.BASELINES)}")
+    machine = _device(device)
+    names = [targets_] if isinstance(targets_, str) else list(targets_)
+    resolved = [targets.resolve(name, problem, load_timeout_s) for name in names]
+    why = "it is verified by: tilewright check"
+    rows: list[BenchRow] = []
+    notes: list[str] = []
+    for found in [targets.only(r, targets.TIMED_ON[machine.kind], machine.kind, why) for r in resolved]:
+        chosen = targets.choose_workloads(found.problem, workload, machine.kind)
+        left = len(found.problem.workloads) - len(chosen)
+        if left and workload is None:
+            notes.append(f"{found.problem.name}: {left} more workloads with --workload all")
+        for one in chosen:
+            _say(progress, f"{found.name} on {one.name}")
+            rows += bench_rows.rows_of(found.problem, one, found.candidates, baselines, machine)
+    result = BenchResult(rows=tuple(rows), environment=environment(machine), notes=tuple(notes))
+    if out is not None:
+        folder = _folder(out)
+        (folder / bench_rows.BENCH_FILE).write_text(result.to_json(indent=1) + "\n")
+    return result
+
+
+@_answers
+def optimize(
+    target: str | None = None,
+    problem: str | None = None,
+    *,
+    budget: str | float = "60s",
+    strategy: str | None = None,
+    proposer: str | Sequence[str] | None = None,
+    workload: str | None = None,
+    workers: str | int = 1,
+    device: str = "auto",
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    allow_weak_sandbox: bool = False,
+    load_timeout_s: float = LOAD_TIMEOUT_S,
+    started_s: float | None = None,
+    progress: Say | None = None,
+) -> Any:
+    """Search for the fastest verified kernel for `target`, or go on with the run `resume`; returns optimize.Result.
+
+    `budget` ("60s", "10m", or seconds) counts from `started_s` (time.monotonic), by default from now. The run's folder
+    `out` (default: tilewright-runs/NAME-TIME) keeps every event, best.py, result.json and report.html.
+    """
+    from . import search_run
+
+    started_s = time.monotonic() if started_s is None else started_s
+    if int(workers) != 1 if str(workers).isdigit() else True:
+        raise InputError(f"workers={workers!r}: this version evaluates with 1 worker per machine")
+    if resume is not None:
+        return search_run.go_on(resume, started_s, allow_weak_sandbox, progress)
+    if target is None:
+        raise InputError("optimize needs a target, or resume=RUN")
+    machine = _device(device)
+    found = targets.resolve(target, problem, load_timeout_s)
+    chosen = targets.choose_workloads(found.problem, workload, machine.kind)[0]
+    user = found.candidates if not formats.split_operator(target) else ()
+    names = proposer.split(",") if isinstance(proposer, str) else proposer
+    return search_run.begin(
+        found.problem,
+        chosen,
+        user,
+        folder=Path(out) if out else Path("tilewright-runs", f"{found.problem.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
+        budget_s=seconds(budget),
+        strategy=strategy,
+        proposers=tuple(n.strip() for n in names) if names else None,
+        device=machine.kind,
+        started_s=started_s,
+        allow_weak_sandbox=allow_weak_sandbox,
+        progress=progress,
+    )
+
+
+@_answers
+def validate(problem: str, *, load_timeout_s: float = LOAD_TIMEOUT_S, seed: int = 0) -> ValidationResult:
+    """Say whether `problem` tells right from wrong: degenerate answers must all fail on it."""
+    from .verify.admission import admit
+
+    posed = formats.load_problem(problem, load_timeout_s)
+    workloads = targets.choose_workloads(posed, None, "cpu")
+    weak = tuple(f"{w.name}: {point}" for w in workloads for point in admit(posed, w, seed))
+    return ValidationResult(
+        status=str(Status.WEAK_PROBLEM) if weak else PASSED,
+        problem=posed.name,
+        workloads=tuple(w.name for w in workloads),
+        weaknesses=weak,
+        detail="it accepts degenerate answers: " + "; ".join(weak) if weak else "",
+    )
+
+
+@_answers
+def report(run: str | Path, out: str | Path | None = None) -> ReportResult:
+    """Write `run` as one self-contained HTML page, by default into the run's own folder."""
+    from .report import render
+    from .report.from_store import view_of
+
+    path = Path(out) if out else Path(run) / "report.html"
+    text = render(view_of(run))
+    _folder(path.parent)
+    path.write_text(text, encoding="utf-8")
+    return ReportResult(run=str(run), path=str(path), bytes=len(text.encode()))
+
+
+@_answers
+def device(kind: str = "auto", *, calibrate: bool = False, progress: Say | None = None) -> Device:
+    """Return what this machine is, with its environment; `calibrate` measures its ceilings first and stores them."""
+    machine = _device(kind)
+    if calibrate:
+        machine = _calibrate(machine, progress)
+    return machine.with_(environment=environment(machine))
+
+
+@_answers
+def operators(name: str | None = None) -> OperatorsResult:
+    """Return the operators of the library, or the one called `name`."""
+    if name is not None and name not in ops.names():
+        formats.load_problem(name)  # says what it is instead, or which names are near
+        raise InputError(f"{name} is no operator; the operators are {', '.join(ops.names())}")
+    return OperatorsResult(operators=tuple(_operator(n) for n in ([name] if name else ops.names())))
+
+
+@_answers
+def compare(a: str | Path, b: str | Path) -> ComparisonResult:
+    """Compare two results that `bench` stored, row by row: is b faster than a, slower, level, or unclear?"""
+    first, second = bench_rows.stored_rows(a), bench_rows.stored_rows(b)
+    both = [(first[key], second[key]) for key in first if key in second]
+    missing = tuple(" ".join(key) for key in {**first, **second} if (key in first) != (key in second))
+    return ComparisonResult(a=str(a), b=str(b), rows=tuple(bench_rows.compared(x, y) for x, y in both), missing=missing)
+
+
+def seconds(text: str | float) -> float:
+    """Return the seconds that "90", "90s", "1.5m" or "2h" says; InputError for anything else."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h)?\s*", str(text))
+    if not found or float(found[1]) <= 0:
+        raise InputError(f"{text!r} is no duration; write 60s, 10m or 1h")
+    return float(found[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[found[2] or "s"]
+
+
+_calibrate = calibrate
+
+
+def _judge(
+    problem: Problem, candidate: Candidate, machine: Device, tier: str, seed: int | None, weak: bool
+) -> list[tuple[Candidate, Record]]:
+    found = []
+    for workload in targets.check_workloads(problem, candidate, tier, machine.kind):
+        with Evaluator(problem, workload, device=machine, seed=seed, allow_weak_sandbox=weak) as evaluator:
+            found.append((candidate, evaluator.evaluate(candidate, tier, timed=False)))
+    return found
+
+
+def _facts(problem: Problem, candidate: Candidate, archs: Sequence[str]) -> list[Any]:
+    if not archs or candidate.language not in ("triton", "gluon"):
+        return []
+    from .child.cross import cross_compile
+
+    return list(cross_compile(candidate, problem, problem.workloads[0], tuple(archs)))
+
+
+def _check_result(
+    target: str,
+    problem: Problem,
+    machine: Device,
+    tier: str,
+    records: Iterable[tuple[Candidate, Record]],
+    facts: Sequence[Any],
+) -> CheckResult:
+    records = list(records)
+    rows = [row for candidate, record in records for row in _workload_results(candidate, record, len(records) > 1)]
+    verdicts: list[Any] = [record.verdict for _, record in records]
+    worst = next((v for v in verdicts if v.status != Status.PASSED), verdicts[0])
+    return CheckResult(
+        status=str(worst.status),
+        target=target,
+        problem=problem.name,
+        device=machine.kind,
+        tier=tier,
+        sandbox=next((v.sandbox for v in verdicts if v.sandbox), ""),
+        workloads=tuple(rows),
+        detail=getattr(worst, "detail", "") or next((r.detail for r in rows if r.status != PASSED), ""),
+        seed=next((v.seeds[0] for v in verdicts if v.seeds), None),
+        facts=tuple(facts),
+    )
+
+
+def _workload_results(candidate: Candidate, record: Record, several: bool) -> list[WorkloadResult]:
+    impl = candidate.name if several else ""
+    verdict: Any = record.verdict
+    if not verdict.workloads:  # it did not come as far as the judge
+        return [WorkloadResult(name=record.workload, status=str(verdict.status), detail=verdict.detail, impl=impl)]
+    return [
+        WorkloadResult(
+            name=w.name,
+            status=str(w.status),
+            error=w.error,
+            allowed=w.allowed,
+            detail=w.detail,
+            family=w.family,
+            impl=impl,
+        )
+        for w in verdict.workloads
+    ]
+
+
+def _operator(name: str) -> OperatorResult:
+    problem = ops.get(name)
+    text = (ops.module(name).__doc__ or "").strip()
+    return OperatorResult(
+        name=name,
+        summary=text.splitlines()[0] if text else "",
+        impls=tuple(problem.impls),
+        workloads=problem.workloads,
+        outputs=problem.outputs,
+        grads=problem.grads,
+        documentation=text,
+    )
+
+
+def _device(kind: str) -> Device:
+    if kind not in ("auto", "cpu", "cuda"):
+        raise InputError(f"there is no device {kind!r}; choose cpu, cuda or auto")
+    return detect(kind)
+
+
+def _check_archs(archs: Sequence[str]) -> None:
+    for arch in archs:
+        if not re.fullmatch(r"sm_\d+a?|gfx\w+", arch):
+            raise InputError(f"there is no target {arch!r}; name some like sm_80, sm_90, sm_100, gfx942")
+
+
+def _folder(path: str | Path) -> Path:
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made a folder: {error.strerror}") from None
+    return Path(path)
+
+
+def _say(progress: Say | None, line: str) -> None:
+    if progress is not None:
+        progress(line)

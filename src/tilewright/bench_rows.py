@@ -1,0 +1,118 @@
+"""Rows of a benchmark: every implementation verified, then timed side by side; and two stored results compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from .candidate import Candidate
+from .device import Device
+from .evaluate import Evaluator
+from .formats import InputError
+from .measure.nouns import LEVEL_RATIO
+from .optimize import proposers
+from .optimize.context import Context
+from .problem import Problem, Workload
+from .record import Record
+from .results import BenchResult, BenchRow, ComparedRow
+
+BASELINES = {"eager": "eager", "compile": "compiled"}
+BENCH_FILE = "bench.json"
+
+
+def rows_of(
+    problem: Problem, workload: Workload, candidates: Sequence[Candidate], baselines: Sequence[str], machine: Device
+) -> list[BenchRow]:
+    """Verify every candidate and baseline on `workload`, time those that passed side by side, and make the rows."""
+    own = {name: _baseline(problem, workload, name, machine) for name in baselines}
+    everyone = [*candidates, *(b for b in own.values() if b.digest not in {c.digest for c in candidates})]
+    with Evaluator(problem, workload, device=machine) as evaluator:
+        records = {c.digest: evaluator.evaluate(c, timed=False) for c in everyone}
+        passed = [c for c in everyone if records[c.digest].passed]
+        if passed:
+            timed, _ = evaluator.compare(passed)
+            records |= {digest: record for digest, record in timed.items() if digest in records}
+    times = {name: records[b.digest].median_s for name, b in own.items()}
+    bases = {b.digest for b in own.values()}
+    return [_row(problem, workload, c, records[c.digest], times, c.digest in bases) for c in everyone]
+
+
+def _row(
+    problem: Problem,
+    workload: Workload,
+    candidate: Candidate,
+    record: Record,
+    baselines: dict[str, float | None],
+    is_baseline: bool,
+) -> BenchRow:
+    measured: Any = record.measurement
+    verdict: Any = record.verdict
+    common: dict[str, Any] = {
+        "op": problem.name,
+        "impl": candidate.name,
+        "workload": workload.name,
+        "device": record.device,
+        "bound_s": getattr(record.bound, "achievable_s", None),
+        "bound_quality": getattr(record.bound, "quality", ""),
+        "baseline": is_baseline,
+    }
+    if measured is None:
+        detail = verdict.detail or next((w.detail for w in verdict.workloads if w.detail), "")
+        return BenchRow(**common, status=str(record.status), detail=detail)
+    return BenchRow(
+        **common,
+        median_s=measured.median_s,
+        ci_low_s=measured.ci_low_s,
+        ci_high_s=measured.ci_high_s,
+        fraction_of_bound=record.fraction_of_bound,
+        method=measured.method,
+        state=measured.state,
+        verified=True,
+        speedup={name: time_s / measured.median_s for name, time_s in baselines.items() if time_s},
+    )
+
+
+def _baseline(problem: Problem, workload: Workload, name: str, machine: Device) -> Candidate:
+    context = Context(problem=problem, workload=workload, device=machine.kind, budget_s=0.0)
+    found = next(iter(proposers.get(BASELINES[name]).propose(context)))
+    return found.with_(name=name)
+
+
+def stored_rows(path: str | Path) -> dict[tuple[str, ...], BenchRow]:
+    """Return the timed rows of a result that `bench` stored in the file or folder `path`, by what they are of."""
+    file = Path(path) / BENCH_FILE if Path(path).is_dir() else Path(path)
+    try:
+        rows = BenchResult.from_json(file.read_text()).rows
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, json.JSONDecodeError):
+        raise InputError(f"{file} is no result of: tilewright bench --out DIR") from None
+    return {(r.op, r.impl, r.workload, r.device): r for r in rows if r.median_s}
+
+
+def compared(a: BenchRow, b: BenchRow) -> ComparedRow:
+    """Compare two rows by what their intervals leave open; runs at different times cannot be paired."""
+    assert a.median_s and b.median_s and a.ci_low_s and a.ci_high_s and b.ci_low_s and b.ci_high_s  # noqa: PT018
+    low, high = b.ci_low_s / a.ci_high_s, b.ci_high_s / a.ci_low_s
+    return ComparedRow(
+        op=a.op,
+        impl=a.impl,
+        workload=a.workload,
+        device=a.device,
+        a_s=a.median_s,
+        b_s=b.median_s,
+        ratio=b.median_s / a.median_s,
+        ci_low=low,
+        ci_high=high,
+        verdict=_verdict(low, high),
+    )
+
+
+def _verdict(low: float, high: float) -> Literal["faster", "level", "slower", "unclear"]:
+    if high < 1:
+        return "faster"
+    if low > LEVEL_RATIO:
+        return "slower"
+    return "level" if high <= LEVEL_RATIO else "unclear"

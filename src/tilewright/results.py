@@ -1,0 +1,163 @@
+"""What the public functions answer, which is what `--json` prints. The named fields stay; more may be added."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import JsonValue, SerializeAsAny
+
+from .candidate import Status
+from .schema import Noun
+
+PASSED = str(Status.PASSED)
+
+
+class WorkloadResult(Noun):
+    """The verdict on one workload and family of inputs. `error` and `allowed` are in units of the reference's own
+    rounding error; `impl` names the implementation when an operator with several was checked."""
+
+    name: str
+    status: str
+    error: float | None = None
+    allowed: float | None = None
+    detail: str = ""
+    family: str = ""
+    impl: str = ""
+
+
+class CheckResult(Noun):
+    """Whether a kernel is right. `seed` replays the inputs; `facts` are compile facts per kernel and target."""
+
+    status: str
+    target: str
+    problem: str
+    device: str
+    tier: str
+    sandbox: str
+    workloads: tuple[WorkloadResult, ...]
+    detail: str = ""
+    seed: int | None = None
+    facts: tuple[SerializeAsAny[Noun], ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.status == PASSED else 1
+
+
+class BenchRow(Noun):
+    """The time of one implementation on one workload, in seconds. `bound_s` is the achievable bound, `state` cold or
+    warm, and `speedup` the time of each baseline over the time of this row. Rows that failed have no times."""
+
+    op: str
+    impl: str
+    workload: str
+    device: str
+    median_s: float | None = None
+    ci_low_s: float | None = None
+    ci_high_s: float | None = None
+    bound_s: float | None = None
+    fraction_of_bound: float | None = None
+    method: str = ""
+    state: str = ""
+    verified: bool = False
+    speedup: dict[str, float] = {}
+    status: str = PASSED
+    detail: str = ""
+    baseline: bool = False
+    bound_quality: str = ""
+
+
+class BenchResult(Noun):
+    """Rows in the order asked for, and the environment they were measured in."""
+
+    rows: tuple[BenchRow, ...]
+    environment: dict[str, JsonValue] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if all(row.verified for row in self.rows if not row.baseline) else 1
+
+
+class ComparedRow(Noun):
+    """One row of two stored results: the ratio of times, b over a, with the interval that both intervals allow."""
+
+    op: str
+    impl: str
+    workload: str
+    device: str
+    a_s: float
+    b_s: float
+    ratio: float
+    ci_low: float
+    ci_high: float
+    verdict: Literal["faster", "level", "slower", "unclear"]
+
+
+class ComparisonResult(Noun):
+    """Two stored results side by side. `missing` names rows that only one of them has."""
+
+    a: str
+    b: str
+    rows: tuple[ComparedRow, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if any(row.verdict == "slower" for row in self.rows) else 0
+
+
+class Entry(Noun):
+    """One line of the final table of a search, in seconds; `speedup` is over each baseline by name."""
+
+    candidate: str
+    name: str
+    origin: str
+    stage: str
+    status: str
+    median_s: float | None = None
+    ci_low_s: float | None = None
+    ci_high_s: float | None = None
+    fraction_of_bound: float | None = None
+    speedup: dict[str, float] = {}
+    detail: str = ""
+
+
+class OperatorResult(Noun):
+    """What the library says of one operator."""
+
+    name: str
+    summary: str
+    impls: tuple[str, ...]
+    workloads: tuple[SerializeAsAny[Noun], ...]
+    outputs: tuple[str, ...] = ()
+    grads: tuple[str, ...] = ()
+    documentation: str = ""
+
+
+class OperatorsResult(Noun):
+    """The operators of the library."""
+
+    operators: tuple[OperatorResult, ...]
+
+
+class ValidationResult(Noun):
+    """Whether a problem tells right from wrong; `weaknesses` are degenerate answers that it would accept."""
+
+    status: str
+    problem: str
+    workloads: tuple[str, ...]
+    weaknesses: tuple[str, ...] = ()
+    detail: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.status == PASSED else 1
+
+
+class ReportResult(Noun):
+    """Where the page of a run was written, and its size."""
+
+    run: str
+    path: str
+    bytes: int

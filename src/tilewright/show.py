@@ -1,0 +1,232 @@
+"""Results as tables for a person at a terminal. Reads results, computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from . import units
+from .results import (
+    BenchResult,
+    CheckResult,
+    ComparisonResult,
+    OperatorsResult,
+    ReportResult,
+    ValidationResult,
+)
+
+_GOOD, _BAD, _DIM = "green", "red", "bright_black"
+_WIDTH_WITHOUT_TERMINAL = 120
+
+
+def check(result: CheckResult) -> None:
+    """The verdict, one line per workload, and the compile facts."""
+    out = _console()
+    out.print(f"{_status(result.status)}  {escape(result.target)} against {escape(result.problem)}")
+    if result.detail:
+        out.print(f"  {escape(result.detail)}")
+    several = any(w.impl for w in result.workloads)
+    columns = [*(["impl"] if several else []), "workload", "inputs", "verdict", "error", "allowed", "detail"]
+    rows = [
+        [
+            *([w.impl] if several else []),
+            w.name,
+            w.family,
+            _status(w.status),
+            _number(w.error),
+            _number(w.allowed),
+            escape(w.detail) if w.status != "PASSED" or w.detail.startswith("skipped") else "",
+        ]
+        for w in result.workloads
+    ]
+    _table(out, columns, rows, numbers=("error", "allowed"))
+    if result.facts:
+        compile_facts(out, result.facts)
+    seed = f"; replay with --replay {result.seed}" if result.seed is not None else ""
+    out.print(f"[{_DIM}]{result.device}, tier {result.tier}, sandbox {result.sandbox or 'none reached'}{seed}[/]")
+
+
+def compile_facts(out: Console, facts: Sequence[Any]) -> None:
+    """One line per kernel and target: what the compiler made of it."""
+    rows = []
+    for fact in facts:
+        if getattr(fact, "error", ""):
+            rows.append([fact.kernel, fact.target, f"[{_BAD}]{escape(fact.error)}[/]"])
+            continue
+        found = ", ".join(f"{name} {count}" for name, count in fact.instructions.items())
+        spills = f"[{_BAD}]{fact.spills}[/]" if fact.spills else "0"
+        occupancy = units.percent(fact.occupancy)
+        shared = f"{fact.shared_bytes:,}"
+        rows.append([fact.kernel, fact.target, found, str(fact.registers), spills, shared, occupancy])
+    columns = ["kernel", "target", "instructions", "registers", "spills", "shared bytes", "occupancy"]
+    _table(out, columns, rows, numbers=("registers", "spills", "shared bytes", "occupancy"))
+
+
+def bench(result: BenchResult) -> None:
+    """Time with its interval, fraction of the bound, and speed-up over each baseline."""
+    out = _console()
+    bases = list(dict.fromkeys(name for row in result.rows for name in row.speedup))
+    columns = [
+        "operator",
+        "impl",
+        "workload",
+        "verdict",
+        "median",
+        "95 % interval",
+        "of bound",
+        *(f"vs {b}" for b in bases),
+    ]
+    rows = []
+    for row in result.rows:
+        speedups = [units.times(row.speedup.get(b)) for b in bases]
+        interval = _interval(row.ci_low_s, row.ci_high_s)
+        fraction = units.percent(row.fraction_of_bound)
+        name = f"[{_DIM}]{row.impl}[/]" if row.baseline else row.impl
+        cells = [row.op, name, row.workload, _status(row.status), units.seconds(row.median_s), interval, fraction]
+        rows.append([*cells, *speedups])
+    _table(out, columns, rows, numbers=columns[4:])
+    for row in result.rows:
+        if row.detail:
+            out.print(f"  {row.op} {row.impl} {row.workload}: {escape(row.detail)}")
+    for note in result.notes:
+        out.print(f"[{_DIM}]{escape(note)}[/]")
+
+
+def comparison(result: ComparisonResult) -> None:
+    """b against a, row by row."""
+    out = _console()
+    colours = {"faster": _GOOD, "slower": _BAD}
+    rows = []
+    for r in result.rows:
+        times = [units.seconds(r.a_s), units.seconds(r.b_s), f"{r.ratio:.3f}", f"{r.ci_low:.3f} to {r.ci_high:.3f}"]
+        verdict = f"[{colours.get(r.verdict, _DIM)}]{r.verdict}[/]"
+        rows.append([r.op, r.impl, r.workload, r.device, *times, verdict])
+    columns = ["operator", "impl", "workload", "device", "a", "b", "b / a", "interval", "b is"]
+    _table(out, columns, rows, numbers=("a", "b", "b / a", "interval"))
+    for name in result.missing:
+        out.print(f"[{_DIM}]only in one of them: {escape(name)}[/]")
+
+
+def optimize(result: Any) -> None:
+    """The final table, the winner, and where everything is."""
+    out = _console()
+    entries = getattr(result, "entries", [])
+    bases = list(dict.fromkeys(name for e in entries for name in e["speedup"]))
+    columns = ["candidate", "verdict", "median", "95 % interval", "of bound", *(f"vs {b}" for b in bases)]
+    best = result.best.digest if result.best else ""
+    rows = []
+    for e in entries:
+        name = f"[bold]{escape(e['name'])}[/]" if e["candidate"] == best else escape(e["name"])
+        times = [
+            units.seconds(e["median_s"]),
+            _interval(e["ci_low_s"], e["ci_high_s"]),
+            units.percent(e["fraction_of_bound"]),
+        ]
+        rows.append([name, _status(e["status"]), *times, *(units.times(e["speedup"].get(b)) for b in bases)])
+    _table(out, columns, rows, numbers=columns[2:])
+    said = {"improved": "faster than every baseline", "level": "level with the best baseline"}
+    if result.best:
+        proof = "certified" if result.best.certified else "not certified"
+        verdict = said.get(result.status, "nothing better was found: this is the best baseline")
+        out.print(
+            f"best: [bold]{escape(result.best.candidate)}[/], {units.seconds(result.best.median_s)}, {proof}, {verdict}"
+        )
+    out.print(f"{result.evaluations} evaluations in {result.spent_s:.0f} s; kernel: {result.run}/best.py")
+    out.print(f"report: {getattr(result, 'report', '')}")
+
+
+def device(machine: Any) -> None:
+    """What the machine is, its datasheet, and its measured ceilings."""
+    out = _console()
+    rows = [
+        ["device", f"{machine.kind}: {machine.name} ({machine.arch}, {machine.cores} cores)"],
+        [
+            "memory",
+            f"{units.byte_count(machine.memory_bytes)}; last-level cache {units.byte_count(machine.cache_bytes)}",
+        ],
+    ]
+    if machine.peaks:
+        peaks = ", ".join(f"{d} {units.operations(f, 'flop/s')}" for d, f in machine.peaks.flops.items())
+        rows.append(["datasheet", f"{units.bandwidth(machine.peaks.bytes_per_s)}; {peaks}"])
+    profile = machine.profile
+    if profile:
+        rows.append(["copy", _curve(profile.copy)])
+        rows.append(["matrix", ", ".join(f"{d} {units.operations(f, 'flop/s')}" for d, f in profile.matrix.items())])
+        rows.append(["one call", units.seconds(profile.call_s)])
+    else:
+        rows.append(["measured", "not yet: tilewright device --calibrate"])
+    _table(out, ["", ""], rows, header=False)
+
+
+def operators(result: OperatorsResult) -> None:
+    """All operators, or everything about one."""
+    out = _console()
+    if len(result.operators) == 1:
+        one = result.operators[0]
+        out.print(f"[bold]{one.name}[/]  ({', '.join(one.impls)})\n\n{escape(one.documentation)}\n")
+        rows = [[w.name, w.dtype, _axes(w), escape(w.source)] for w in map(_any, one.workloads)]
+        _table(out, ["workload", "dtype", "axes", "from"], rows)
+        return
+    rows = [[o.name, ", ".join(o.impls), str(len(o.workloads)), escape(o.summary)] for o in result.operators]
+    _table(out, ["operator", "implementations", "workloads", "what it computes"], rows, numbers=("workloads",))
+
+
+def validation(result: ValidationResult) -> None:
+    """Whether the problem is good, and what it would let pass."""
+    out = _console()
+    out.print(f"{_status(result.status)}  {escape(result.problem)} on {', '.join(result.workloads)}")
+    for point in result.weaknesses:
+        out.print(f"  {escape(point)}")
+
+
+def report(result: ReportResult) -> None:
+    """Where the page is."""
+    _console().print(f"{escape(result.path)} ({units.byte_count(result.bytes)})")
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+
+
+def _table(
+    out: Console,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numbers: Sequence[str] = (),
+    header: bool = True,
+) -> None:
+    table = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _any(value: Any) -> Any:
+    return value
+
+
+def _status(status: str) -> str:
+    return f"[{_GOOD if status == 'PASSED' else _BAD}]{status}[/]"
+
+
+def _number(value: float | None) -> str:
+    return units.MISSING if value is None else units.digits(value)
+
+
+def _interval(low_s: float | None, high_s: float | None) -> str:
+    return f"{units.seconds(low_s)} to {units.seconds(high_s)}" if low_s and high_s else units.MISSING
+
+
+def _axes(workload: Any) -> str:
+    return " ".join(f"{k}={v}" for k, v in workload.axes.items())
+
+
+def _curve(curve: Sequence[tuple[int, float]]) -> str:
+    return ", ".join(f"{units.byte_count(size)} {units.bandwidth(rate)}" for size, rate in curve)
