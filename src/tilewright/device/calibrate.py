@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,14 +28,26 @@ Progress = Callable[[str], None]
 
 _SMALLEST_BYTES = 32 << 10
 _ASSUMED_CACHE_BYTES = 32 << 20  # where the machine does not report its last-level cache
-_OP_BUDGET_S = 0.025
-_MATRIX_BUDGET_S = 0.25
 _MATRIX_SHAPES = ((256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 1024), (4096, 4096, 2048))
 _GROUP = 3
 
 
-def calibrate(device: Device, progress: Progress | None = None) -> Device:
+@dataclass(frozen=True)
+class _Effort:
+    """Seconds for one way to move memory at one size, and for one matrix shape; which of the sizes are measured."""
+
+    op_s: float
+    matrix_s: float
+    every: int
+
+
+_THOROUGH, _QUICK = _Effort(0.025, 0.12, 1), _Effort(0.008, 0.04, 3)
+
+
+def calibrate(device: Device, progress: Progress | None = None, *, quick: bool = False) -> Device:
     """Measure `device` (10 to 20 s), store the profile for later runs, and return the device with it attached.
+
+    `quick` takes 3 to 4 s, for a machine that was never measured: fewer sizes, less repetition, lower certainty.
 
     Raises DeviceUnavailable for a device that cannot be measured here. A cache folder that cannot be written is
     reported through `progress`, and the profile then lives as long as the returned device.
@@ -46,8 +59,8 @@ def calibrate(device: Device, progress: Progress | None = None) -> Device:
     if load > 0.5:
         say(f"other processes keep {load:.1f} cores busy: measure again on a quiet machine for the true ceilings")
     with _threads(int(device.fingerprint.get("threads") or device.cores)):  # type: ignore[arg-type]
-        profile = _measure_cpu(device, say)
-    profile = profile.with_(seconds=round(time.perf_counter() - started, 2), load=round(load, 2))
+        profile = _measure_cpu(device, say, _QUICK if quick else _THOROUGH)
+    profile = profile.with_(seconds=round(time.perf_counter() - started, 2), load=round(load, 2), quick=quick)
     try:
         say(f"stored {store_profile(profile)}")
     except OSError as error:
@@ -79,21 +92,26 @@ def best_median_s(op: Callable[[], object], budget_s: float) -> float:
             return best_s
 
 
-def _measure_cpu(device: Device, say: Progress) -> Profile:
+def _measure_cpu(device: Device, say: Progress, effort: _Effort) -> Profile:
     import torch
 
     cache_bytes = device.cache_bytes or _ASSUMED_CACHE_BYTES
-    sizes = _sizes(cache_bytes, device.memory_bytes)
+    every = _sizes(cache_bytes, device.memory_bytes)
+    sizes = every[:: -effort.every][::-1]  # the largest is always among them
     say("memory, by size")
     pool = torch.rand(max(sizes) // 4)
-    copy, read, write = _memory_curves(pool, sizes)
+    copy, read, write = _memory_curves(pool, sizes, effort.op_s)
     del pool
     say("fresh memory")
-    fresh = _curve(sizes[:-1:2], lambda n: [lambda: torch.empty(n // 4).fill_(1.0)])
+    fresh = _curve(
+        [n for n in sizes if n <= 4 * cache_bytes][::-2],
+        lambda n: [lambda: torch.empty(n // 4).fill_(1.0)],
+        effort.op_s,
+    )
     matrix = {}
     for name in ("float32", "float64", "bfloat16", "float16", "int8"):
         say(f"matrix product, {name}")
-        if rate := _matrix_rate(name):
+        if rate := _matrix_rate(name, effort.matrix_s):
             matrix[name] = rate
     say("special functions and one call")
     return Profile(
@@ -102,8 +120,8 @@ def _measure_cpu(device: Device, say: Progress) -> Profile:
         write=write,
         fresh_write=fresh,
         matrix=matrix,
-        call_s=_call_s(),
-        special_per_s=_special_per_s(),
+        call_s=_call_s(4 * effort.op_s),
+        special_per_s=_special_per_s(4 * effort.op_s),
         fingerprint=device.fingerprint,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -117,7 +135,7 @@ def _sizes(cache_bytes: int, memory_bytes: int) -> list[int]:
     return sizes
 
 
-def _memory_curves(pool: torch.Tensor, sizes: list[int]) -> tuple[Curve, Curve, Curve]:
+def _memory_curves(pool: torch.Tensor, sizes: list[int], budget_s: float) -> tuple[Curve, Curve, Curve]:
     """Copy, read and write rates over float32 `pool`, which is as large as the largest size."""
     import torch
 
@@ -133,22 +151,23 @@ def _memory_curves(pool: torch.Tensor, sizes: list[int]) -> tuple[Curve, Curve, 
         target = pool[: n // 4]
         return [lambda: target.fill_(1.0), lambda: target.zero_()]
 
-    copy, read = _curve(sizes, copies), _curve(sizes, reads)
-    return copy, read, _curve(sizes, writes)  # last: it overwrites the random data that the others need
+    copy, read = _curve(sizes, copies, budget_s), _curve(sizes, reads, budget_s)
+    return copy, read, _curve(sizes, writes, budget_s)  # last: it overwrites the random data that the others need
 
 
-def _curve(sizes: list[int], ways: Callable[[int], list[Callable[[], object]]]) -> Curve:
+def _curve(sizes: list[int], ways: Callable[[int], list[Callable[[], object]]], budget_s: float) -> Curve:
     """For each size in bytes, the best rate (bytes/s) over the ways to move that many bytes, with all threads and with
     one. A point far below both neighbours is no property of the memory: it is measured once more, for longer."""
     sizes = sorted(set(sizes))
-    rates = [_best_rate(n, ways(n), _OP_BUDGET_S) for n in sizes]
+    rates = [_best_rate(n, ways(n), budget_s) for n in sizes]
     for i in range(1, len(sizes) - 1):
         if rates[i] < 0.7 * min(rates[i - 1], rates[i + 1]):
-            rates[i] = max(rates[i], _best_rate(sizes[i], ways(sizes[i]), 4 * _OP_BUDGET_S))
+            rates[i] = max(rates[i], _best_rate(sizes[i], ways(sizes[i]), 4 * budget_s))
     return tuple(zip(sizes, rates))
 
 
-def _best_rate(size_bytes: int, ways: list[Callable[[], object]], budget_s: float) -> float:
+def _best_rate(amount: int, ways: list[Callable[[], object]], budget_s: float) -> float:
+    """The best of `amount` per second over the ways, with one thread and with all."""
     import torch
 
     team = torch.get_num_threads()
@@ -156,23 +175,24 @@ def _best_rate(size_bytes: int, ways: list[Callable[[], object]], budget_s: floa
     for threads in sorted({1, team}):
         with _threads(threads):
             best_s = min([best_s, *(best_median_s(op, budget_s) for op in ways)])
-    return size_bytes / best_s
+    return amount / best_s
 
 
-def _matrix_rate(dtype: str) -> float | None:
+def _matrix_rate(dtype: str, budget_s: float) -> float | None:
     """The best flop/s of a matrix product over several shapes; None where torch has none for this dtype here."""
     import torch
 
     best = 0.0
     for m, n, k in _MATRIX_SHAPES:
         flops = 2 * m * n * k
-        if best and flops / best > _MATRIX_BUDGET_S:
+        if best and flops / best > budget_s:
             break
         try:
-            took_s = best_median_s(_product(getattr(torch, dtype), m, n, k), _MATRIX_BUDGET_S)
+            product = _product(getattr(torch, dtype), m, n, k)
+            product()
         except RuntimeError:  # torch has no kernel for this dtype on this CPU
             return best or None
-        best = max(best, flops / took_s)
+        best = max(best, _best_rate(flops, [product], budget_s))
     return best or None
 
 
@@ -187,22 +207,22 @@ def _product(dtype: torch.dtype, m: int, n: int, k: int) -> Callable[[], object]
     return lambda: torch.mm(x, y, out=out)
 
 
-def _call_s() -> float:
+def _call_s(budget_s: float) -> float:
     """Seconds of one call of an operation on one element, results in place."""
     import torch
 
     x, out = torch.rand(1), torch.empty(1)
-    return best_median_s(lambda: torch.neg(x, out=out), 4 * _OP_BUDGET_S)
+    return best_median_s(lambda: torch.neg(x, out=out), budget_s)
 
 
-def _special_per_s() -> float:
+def _special_per_s(budget_s: float) -> float:
     """The best rate of exp over float32 data of several sizes (functions per second)."""
     import torch
 
     best = 0.0
     for count in (1 << 14, 1 << 16, 1 << 18, 1 << 20):
         x, out = torch.randn(count), torch.empty(count)
-        best = max(best, count / best_median_s(lambda x=x, out=out: torch.exp(x, out=out), 4 * _OP_BUDGET_S))  # type: ignore[misc]
+        best = max(best, count / best_median_s(lambda x=x, out=out: torch.exp(x, out=out), budget_s))  # type: ignore[misc]
     return best
 
 

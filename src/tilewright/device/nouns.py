@@ -50,7 +50,8 @@ with warnings.catch_warnings():
 
         `matrix` is the best rate of a matrix product by input dtype (flop/s, two per multiply-add); `call_s` the time
         of one call of a one-element operation; `special_per_s` the rate of exp in float32; `load` the number of other
-        runnable processes while it was measured: well above zero means that the ceilings may be too low.
+        runnable processes while it was measured: well above zero means that the ceilings may be too low, as may a
+        `quick` profile.
         """
 
         copy: Curve  # type: ignore[assignment]
@@ -64,6 +65,7 @@ with warnings.catch_warnings():
         created: str
         seconds: float = 0.0
         load: float = 0.0
+        quick: bool = False
 
 
 class Device(Noun):
