@@ -72,7 +72,7 @@ def _correct_casts(builder: Any) -> None:
 
 
 @triton.jit
-def _round_probe_kernel(x_ptr, out_ptr):
+def _round_probe_kernel(x_ptr: Any, out_ptr: Any) -> None:
     tl.store(out_ptr, tl.load(x_ptr).to(tl.bfloat16))
 
 

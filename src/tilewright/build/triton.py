@@ -132,32 +132,37 @@ def _recording(launches: list[Launch]) -> Iterator[None]:
 def _launch_of(kernel: JITFunction, grid: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Launch:
     names = set(kernel.arg_names)
     options = {k: v for k, v in kwargs.items() if k not in names}
-    bound: dict[str, Any] = kernel.signature.bind_partial(*args, **{k: v for k, v in kwargs.items() if k in names}).arguments
+    named = {k: v for k, v in kwargs.items() if k in names}
+    bound: dict[str, Any] = kernel.signature.bind_partial(*args, **named).arguments
     sizes = grid(bound) if callable(grid) else grid
     sizes = tuple(int(n) for n in (sizes if isinstance(sizes, tuple | list) else (sizes,)))
     variants: dict[str, Specialisation | str] = {}
     for target in (GPUTarget("cuda", 90, 32), GPUTarget("hip", "gfx942", 64)):
         try:
             variants[target.backend] = _specialise(kernel, target, args, kwargs)
-        except Exception as error:  # whatever the back end refuses is a fact of this launch, reported on compilation
+        except Exception as error:  # noqa: BLE001 - whatever a back end refuses is a fact, told on compilation
             variants[target.backend] = first_line(f"{type(error).__name__}: {error}")
     return Launch(kernel, sizes, options, variants)
 
 
-def _specialise(kernel: JITFunction, target: GPUTarget, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Specialisation:
+def _specialise(kernel: JITFunction, target: GPUTarget, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     from triton.runtime.jit import create_function_from_signature
 
     backend = make_backend(target)
-    bound, specialisation, options = create_function_from_signature(kernel.signature, kernel.params, backend)(*args, **kwargs)
+    bind = create_function_from_signature(kernel.signature, kernel.params, backend)
+    bound, specialisation, options = bind(*args, **kwargs)
     _, signature, constexprs, attributes = kernel._pack_args(backend, dict(kwargs), bound, specialisation, options)
     return Specialisation(signature, constexprs, attributes)
+
+
+_IS_CUDA = torch.Tensor.is_cuda.__get__  # type: ignore[attr-defined]
 
 
 class _DeviceStandIn(TorchFunctionMode):
     """Lets a launcher written for a GPU run on the CPU: `device="cuda"` becomes "cpu", and `.is_cuda` says yes."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func == torch.Tensor.is_cuda.__get__:
+        if func == _IS_CUDA:
             return True
         if func is torch.Tensor.cuda:
             return args[0]

@@ -15,6 +15,8 @@ wanted.
 Source: the grouped order follows Triton's matmul tutorial; epilogue fusion as in CUTLASS.
 """
 
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 from functools import partial
@@ -177,7 +179,7 @@ def default_settings(M: int, N: int, K: int, dtype: str, arch: str, tma: bool) -
 
 
 def _by_rows(x: torch.Tensor) -> torch.Tensor | None:
-    """Return `x` or its transpose, whichever a descriptor can describe (contiguous last axis, 16-byte rows), or None."""
+    """Return `x` or its transpose, whichever has a contiguous last axis and 16-byte rows, or None."""
     for view in (x, x.mT):
         aligned = view.stride(0) * x.element_size() % 16 == 0 and x.data_ptr() % 16 == 0
         if view.stride(1) == 1 and aligned and view.stride(0) >= view.shape[1]:
@@ -315,12 +317,17 @@ def gemm(
 
 def edges() -> tuple[Workload, ...]:
     """Small and awkward: single elements, odd and empty axes (an empty K sums to zero), every activation."""
-    sizes = [(1, 1, 1), (3, 1, 5), (1, 33, 7), (17, 65, 31), (64, 64, 64), (0, 16, 8), (4, 0, 8), (4, 8, 0), (33, 40, 257)]
+    odd = [(1, 1, 1), (3, 1, 5), (1, 33, 7), (17, 65, 31), (33, 40, 257), (64, 64, 64)]
+    sizes = [*odd, (0, 16, 8), (4, 0, 8), (4, 8, 0)]
     plain = [
         Workload(name=f"edge_{M}x{N}x{K}", axes={"M": M, "N": N, "K": K}, params={"bias": i % 2 == 1})
         for i, (M, N, K) in enumerate(sizes)
     ]
-    fused = [plain[3].with_(name=f"edge_17x65x31_{a}", params={"bias": True, "activation": a}) for a in list(ACTIVATIONS)[1:]]
+    fused = [
+        base.with_(name=f"{base.name}_{activation}", params={"bias": True, "activation": activation})
+        for activation in ("relu", "gelu", "silu")
+        for base in (plain[3], plain[5])
+    ]
     return (*plain, *fused)
 
 
@@ -343,7 +350,7 @@ PROBLEM = Problem(
         _workload("llama3_8b_down_prefill", 4096, 4096, 14336, "Llama-3-8B, down projection of 4096 tokens"),
         _workload("llama3_70b_gate_prefill", 4096, 28672, 8192, "Llama-3-70B, gate projection of 4096 tokens"),
         _workload("llama3_8b_qkv_decode", 16, 6144, 4096, "Llama-3-8B, batch 16, one token each"),
-        _workload("gpt2_mlp", 1024, 3072, 768, "GPT-2, first layer of the MLP", dtype="float16", bias=True, activation="gelu"),
+        _workload("gpt2_mlp", 1024, 3072, 768, "GPT-2, MLP", dtype="float16", bias=True, activation="gelu"),
         _workload("square_8192", 8192, 8192, 8192, "the shape that matrix units are rated on"),
         _workload("gpt2_mlp_cpu", 512, 3072, 768, "GPT-2, 512 tokens", dtype="float32", bias=True, activation="gelu"),
     ),

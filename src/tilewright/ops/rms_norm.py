@@ -12,6 +12,8 @@ Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization"; the two
 layer-norm scheme that Triton's tutorials made common.
 """
 
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 from functools import partial
@@ -391,7 +393,7 @@ def _bwd_fake(
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
     x, weight, residual, ctx.eps, ctx.impl = inputs
-    out, h, rstd = output
+    _, h, rstd = output
     ctx.has_residual = residual is not None
     ctx.mark_non_differentiable(*([rstd] if ctx.has_residual else [h, rstd]))
     ctx.set_materialize_grads(False)
@@ -448,12 +450,11 @@ def rms_norm(
             raise ValueError(f"rms_norm: weight must have shape ({x.shape[-1]},), not {tuple(weight.shape)}")
         if weight.device != x.device or not weight.is_floating_point():
             raise ValueError(f"rms_norm: weight must be floating on {x.device}, not {weight.dtype} on {weight.device}")
-    if residual is not None:
-        if residual.shape != x.shape or residual.dtype != x.dtype or residual.device != x.device:
-            raise ValueError(
-                f"rms_norm: residual must be like x, {x.dtype} {tuple(x.shape)} on {x.device}, "
-                f"not {residual.dtype} {tuple(residual.shape)} on {residual.device}"
-            )
+    if residual is not None and (residual.shape != x.shape or residual.dtype != x.dtype or residual.device != x.device):
+        raise ValueError(
+            f"rms_norm: residual must be like x, {x.dtype} {tuple(x.shape)} on {x.device}, "
+            f"not {residual.dtype} {tuple(residual.shape)} on {residual.device}"
+        )
     chosen = choose_impl("rms_norm", impl, x, IMPLS)
     if chosen == "reference":
         return reference(x, weight, residual, eps)

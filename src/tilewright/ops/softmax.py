@@ -10,6 +10,8 @@ Backward is dx = y * (dy - sum(y * dy)): y and dy read once, dx written once.
 Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax".
 """
 
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 from functools import partial
@@ -39,9 +41,10 @@ def reference(x: torch.Tensor, dim: int = -1, dtype: torch.dtype | None = None) 
 def inputs(workload: Workload, generator: torch.Generator) -> Inputs:
     """Logits with a spread of `scale` (default 3: attention scores and language-model heads lie between 1 and 10)."""
     M, N = workload.axes["M"], workload.axes["N"]
-    dim = int(workload.params.get("dim", -1))
+    dim, scale = workload.params.get("dim", -1), workload.params.get("scale", 3.0)
+    assert isinstance(scale, float | int)
     shape = (M, N) if dim == -1 else (N, M)
-    x = torch.randn(shape, generator=generator) * float(workload.params.get("scale", 3.0))
+    x = torch.randn(shape, generator=generator) * scale
     return Inputs({"x": x.to(getattr(torch, workload.dtype)), "dim": dim})
 
 
@@ -127,7 +130,7 @@ def _softmax_bwd_long_kernel(grad_ptr, y_ptr, dx_ptr, N, grad_stride, BLOCK_N: t
 SOURCE = r"""
 #include <vector>
 
-// exp(v) for v <= 0: v = n*ln2 + r, a degree 6 polynomial in r, and 2^n in two halves so that subnormals come out right.
+// exp(v) for v <= 0: v = n*ln2 + r, a degree 6 polynomial in r, and 2^n in two halves for the sake of subnormals.
 static inline float exp_nonpositive(float v) {
     const float n = rintf(v * 1.44269504f);
     float r = v - n * 0.693359375f;

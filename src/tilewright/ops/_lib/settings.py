@@ -1,6 +1,6 @@
 """Tuned settings are data: `<op>.<arch>.json` beside the operator, read here and chosen by a pure function.
 
-A file is {"op", "arch", "origin", "entries": [{"kernel", "dtype" (optional), "axes": {axis: size}, "settings": {...}}]}.
+A file is {"op", "arch", "origin", "entries": [...]}, an entry {"kernel", "dtype" (optional), "axes", "settings"}.
 An entry speaks for sizes within half a power of two of its own on every axis it names. Sizes that no entry speaks for
 get the operator's defaults: a far size is never snapped to a neighbour.
 """
