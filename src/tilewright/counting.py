@@ -94,7 +94,7 @@ class _Counter(TorchDispatchMode):
         made = [t for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
         if any(_storage(t) in self._depends for t in used):
             self._depends.update(_storage(t) for t in made)
-            if not _is_view(func):
+            if func.namespace != "prim" and not _is_view(func):  # prim asks for a device or a dtype, not for data
                 self._note(func, args, kwargs or {}, used, made, out)
         return out
 

@@ -9,8 +9,8 @@ on this very machine, which a good kernel reaches. `bound.py` turns either into 
 
 from __future__ import annotations
 
-from .calibrate import calibrate
-from .detect import detect, environment
+from .ceilings import calibrate
+from .machine import detect, environment
 from .nouns import Curve, Device, DeviceUnavailable, Peaks, Profile, rate_at
 from .stored import cache_folder
 
