@@ -61,14 +61,14 @@ class Evaluator:
     ):
         self.problem = problem
         self.workload = workload or problem.workloads[0]
-        self.device = device if isinstance(device, Device) else detect(device)
+        self.device = device if isinstance(device, Device) else detect("cpu" if device == "auto" else device)
         if self.device.kind != "cpu":
             raise CannotDo("candidates are judged and timed on the CPU only in this version; ask for --device cpu")
         self.seed = secrets.randbits(62) if seed is None else seed
         self.sandbox, self.allow_weak_sandbox = sandbox, allow_weak_sandbox
         self.limits = limits or Limits()
         self.threads = threads
-        self.truths = TruthCache()
+        self.truths = TruthCache(self.device.memory_bytes // 6)
         self.environment = environment()
         self.bound: Bound | None = None
         self._children: dict[str, Child] = {}
@@ -145,10 +145,13 @@ class Evaluator:
         """Draw the timed inputs, count the work, and compute the bound. Idempotent."""
         if self._inputs:
             return
-        contents = [self.problem.make_inputs(self.workload, self.seed + i) for i in range(_CONTENTS)]
+        judged = self.truths.case(self.problem, self.workload, "normal", self.seed).inputs
+        assert judged is not None
+        contents = [judged, *(self.problem.make_inputs(self.workload, self.seed + i) for i in range(1, _CONTENTS))]
         self._outputs = self.problem.run(contents[0])
         contents = [Inputs(c.args, contents[0].state, contents[0].init) for c in contents]
         per_call = sum(t.numel() * t.element_size() for t in contents[0].tensors().values())
+        self._refuse_what_does_not_fit(per_call)
         wanted = 2 * self.device.cache_bytes
         slots = min(_MOST_SLOTS, max(_CONTENTS + 1, -(-wanted // max(per_call, 1)) + 1))
         self.cold = slots * per_call > wanted
@@ -156,6 +159,16 @@ class Evaluator:
         # The same content lies at several addresses and every address holds another content than its neighbours.
         self._inputs = [Inputs(contents[i % _CONTENTS].args, contents[0].state, contents[0].init) for i in range(slots)]
         self.bound = bound(cost_of(self.problem, self.workload), self.device, cold=self.cold)
+
+    def _refuse_what_does_not_fit(self, input_bytes: int) -> None:
+        """The timed inputs, a copy of each for the parent, and float64 truths with their scratch, must fit memory."""
+        output_bytes = sum(t.numel() * t.element_size() for t in self._outputs)
+        needed = 2 * (_CONTENTS + 1) * input_bytes + 16 * (input_bytes + output_bytes)
+        if needed > self.device.memory_bytes:
+            raise CannotDo(
+                f"{self.problem.name} at {self.workload.name} needs about {needed / 2**30:.1f} GiB to be judged, and this "
+                f"machine has {self.device.memory_bytes / 2**30:.1f} GiB: choose a smaller workload"
+            )
 
     # One evaluation.
 
@@ -200,7 +213,11 @@ class Evaluator:
     def _inspect(self, slot: int, outcome: Outcome) -> None:
         """Judge the result of a timed call like any other."""
         content = slot % _CONTENTS
-        truth = self.truths.get(self.problem, self._contents[content], key=("timed", self.workload.name, content))
+        if content == 0:
+            truth = self.truths.case(self.problem, self.workload, "normal", self.seed).truth
+        else:
+            truth = self.truths.get(self.problem, self._contents[content], key=("timed", self.workload.name, content))
+        assert truth is not None
         judgement = judge(truth, outcome)
         if judgement.status is not Status.PASSED:
             raise CandidateError(judgement.status, f"in a timed call: {judgement.detail}")

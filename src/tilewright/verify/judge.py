@@ -13,9 +13,9 @@ import torch
 
 from ..candidate import Status
 from .limits import MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits
-from .noise import Sums, sums
+from .noise import Sums
 from .rounding import FINITE, classes, ulp
-from .truth import OutputTruth, Truth, error_of
+from .truth import OutputTruth, Truth, error_of, error_sums
 
 if TYPE_CHECKING:
     from ..child.session import Outcome, OutputMeta
@@ -225,7 +225,7 @@ def _numbers(right: OutputTruth, value_RN: torch.Tensor, truncating: bool) -> It
     limits, grid = right.limits(truncating), right.grid
     assert grid is not None
     assert right.value_RN is not None
-    found = sums(error_of(right, value_RN), right.value_RN)
+    found = error_sums(right, value_RN)
     total = float(grid.count_R.sum())
     own = max((float(s.square_R.sum()) / total) ** 0.5 for s in right.runs)
     unit = max(own, (float(grid.floor2_R.sum()) / total) ** 0.5)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .rounding import internal_dtype, rounded, truncated, ulp
+from . import native
+from .rounding import FRACTION_BITS, SMALLEST_EXPONENT, internal_dtype, rounded, truncated, ulp
 
 SHORTEST_ROW = 32
 TILE = 64
@@ -122,6 +123,19 @@ class Grid:
 
 def grid_of(truth: torch.Tensor, dtype: torch.dtype, count_R: torch.Tensor) -> Grid:
     """Make the grid of `truth` [R, N] (float64) for outputs of `dtype`."""
+    unit = 2.0 ** -FRACTION_BITS[dtype]
+    r_n = native.rounding_grid(truth, dtype, 2.0 ** SMALLEST_EXPONENT[dtype], unit)
+    by_row, by_column = r_n if r_n is not None else plain_grid(truth, dtype)
+    distinct, square, rho2, rho_peak, floor2, weighted, rho_along, cut_along = by_row
+    square_N, weighted_N, rho_along_N, cut_along_N = by_column
+    return Grid(
+        dtype, internal_dtype(dtype), count_R, distinct, square, square_N, rho2, rho_peak, floor2, weighted, weighted_N,
+        rho_along, rho_along_N, cut_along, cut_along_N,
+    )  # fmt: skip
+
+
+def plain_grid(truth: torch.Tensor, dtype: torch.dtype) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The sums of a grid by row and by column, in the order of native.rounding_grid, by torch alone."""
     rows, length = truth.shape
     names_R = ("distinct", "square", "rho2", "rho_peak", "floor2", "weighted", "rho_along", "cut_along")
     r = {name: torch.zeros(rows, dtype=torch.float64) for name in names_R}
@@ -143,7 +157,4 @@ def grid_of(truth: torch.Tensor, dtype: torch.dtype, count_R: torch.Tensor) -> G
             cut = (truncated(y, dtype) - y).mul_(y)
             r["cut_along"][part] = cut.sum(1)
             n["cut_along"] += cut.sum(0)
-    return Grid(
-        dtype, internal_dtype(dtype), count_R, r["distinct"], r["square"], n["square"], r["rho2"], r["rho_peak"],
-        r["floor2"], r["weighted"], n["weighted"], r["rho_along"], n["rho_along"], r["cut_along"], n["cut_along"],
-    )  # fmt: skip
+    return list(r.values()), list(n.values())

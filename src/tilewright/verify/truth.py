@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from ..problem import Inputs, Problem
+from . import native
 from .arithmetic import PlainKernel, Wide
 from .limits import Limits, limits_for
 from .noise import Grid, Layout, Sums, blocks, grid_of, sums
@@ -200,7 +201,15 @@ def _order(number: int) -> PlainKernel | None:
 def _add_run(truths: list[OutputTruth], run: _Run, first: int = 0) -> None:
     for truth, value in zip(truths[first:], [*run.outputs, *run.grads.values()][first:], strict=True):
         if truth.value_RN is not None:
-            truth.runs.append(sums(error_of(truth, truth.layout.view(value.detach())), truth.value_RN))
+            truth.runs.append(error_sums(truth, truth.layout.view(value.detach())))
+
+
+def error_sums(truth: OutputTruth, value_RN: torch.Tensor) -> Sums:
+    """Sum up the error of `value_RN` against the truth."""
+    assert truth.value_RN is not None
+    codes_RN = None if truth.codes is None else truth.layout.view(truth.codes)
+    fast = native.error_sums(value_RN, truth.value_RN, codes_RN, truth.open_RN)
+    return Sums(*fast) if fast is not None else sums(error_of(truth, value_RN), truth.value_RN)
 
 
 def error_of(truth: OutputTruth, value_RN: torch.Tensor):
