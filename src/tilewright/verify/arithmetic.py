@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy
 import torch
-from torch._decomp import decomposition_table
+from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
@@ -85,12 +85,13 @@ class PlainKernel(TorchDispatchMode):
         kwargs = kwargs or {}
         if not _is_wide_float(args):
             return func(*args, **kwargs)
-        if func in DECOMPOSED:
+        if func in PLAIN:
+            result = PLAIN[func](self, *args, **kwargs)
+        elif func in DECOMPOSED:
             with self:
-                result = decomposition_table[func](*args, **kwargs)
-            return result
-        plain = PLAIN.get(func)
-        result = plain(self, *args, **kwargs) if plain else NotImplemented
+                result = DECOMPOSED[func](*args, **kwargs)
+        else:
+            result = NotImplemented
         return func(*args, **kwargs) if result is NotImplemented else result
 
     def sum(self, x: torch.Tensor, dims: Sequence[int]) -> torch.Tensor:
@@ -304,13 +305,17 @@ PLAIN: dict[Any, Callable[..., Any]] = {
     aten.dot.default: _matrix_vector, aten.cumsum.default: _cumsum, aten.convolution.default: _convolution,
 }  # fmt: skip
 
-DECOMPOSED = {
-    overload
-    for name in (
-        "native_layer_norm", "native_layer_norm_backward", "native_group_norm", "native_group_norm_backward",
-        "_fused_rms_norm", "_fused_rms_norm_backward", "_softmax_backward_data", "_log_softmax_backward_data",
-        "native_batch_norm", "native_batch_norm_backward", "_scaled_dot_product_flash_attention_for_cpu",
-    )
-    for overload in (getattr(getattr(aten, name, None), "default", None),)
-    if overload in decomposition_table
+# Composite operations are taken apart into those above: all that torch itself takes apart on the way to its core set,
+# and the normalisations, which the core set keeps whole.
+DECOMPOSED: dict[Any, Callable[..., Any]] = {
+    **core_aten_decompositions(),
+    **{
+        overload: decomposition_table[overload]
+        for name in (
+            "native_layer_norm", "native_layer_norm_backward", "native_group_norm", "native_group_norm_backward",
+            "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
+            "native_batch_norm_backward",
+        )
+        for overload in (getattr(aten, name).default,)
+    },
 }  # fmt: skip
