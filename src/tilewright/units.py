@@ -21,7 +21,7 @@ def digits(value: float, significant: int = 3) -> str:
     """Return `value` with `significant` digits in plain notation: 0.0123, 1.23, 12.3, 123, 1234."""
     if value == 0:
         return "0"
-    places = significant - 1 - math.floor(math.log10(abs(value)))
+    places = significant - 1 - int(f"{value:.{significant - 1}e}".split("e")[1])  # of the rounded value
     return f"{value:.{max(0, min(places, 9))}f}"
 
 

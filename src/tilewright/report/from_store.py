@@ -36,8 +36,14 @@ class _Run:
         return self.result.get("best") or {}
 
     @property
+    def winner_digest(self) -> str:
+        """The digest of the candidate whose text is the best's; "" if there is none."""
+        proposed = self.history.proposed.items()
+        return next((d for d, p in proposed if p.candidate.source == self.best.get("source")), "")
+
+    @property
     def winner(self) -> Record | None:
-        return self.times.get(self.best.get("digest", ""))
+        return self.times.get(self.winner_digest)
 
 
 def view_of(folder: str | PathLike[str]) -> RunView:
@@ -140,7 +146,7 @@ def _row(run: _Run, digest: str, name: str, baselines: Mapping[str, float | None
     status = certified.status if certified is not None else record.status
     measured = record.measurement if record.passed else None
     speedup: dict[str, float | None] = dict.fromkeys(baselines)
-    wins = digest == run.best.get("digest")
+    wins = digest == run.winner_digest
     if measured is not None:
         speedup = {n: (time_s or 0.0) / measured.median_s for n, time_s in baselines.items()}
     if wins:  # from paired timing, where it was done
@@ -182,11 +188,11 @@ def _roof(run: _Run) -> RoofView | None:
 
 
 def _facts(run: _Run) -> Iterable[tuple[str, str]]:
-    digest = run.best.get("digest")
+    digest = run.winner_digest
     if not digest:
         return
     record = run.history.certified.get(digest) or run.history.records.get(digest)
-    yield "digest", str(digest)
+    yield "digest", digest
     yield "origin", str(run.best.get("origin", ""))
     yield from _lines(run.best.get("params") or {})
     if record is not None:

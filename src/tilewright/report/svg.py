@@ -75,10 +75,13 @@ def linear_ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float, about: int) -> list[float]:
-    """Return decades within [low, high], thinned to `about`; with 2s and 5s where there are less than two."""
+    """Return decades within [low, high], thinned to `about`; with 2s and 5s where there are less than two; linear ones
+    where even those are not two."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps: tuple[int, ...] = (1,) if math.log10(high / low) > 2 else (1, 2, 5)
     found = [m * 10.0**d for d in decades for m in steps if low * 0.999 <= m * 10.0**d <= high * 1.001]
+    if len(found) < 2:
+        return linear_ticks(low, high, about)
     every = math.ceil(len(found) / (about + 2))
     return found[::every]
 
