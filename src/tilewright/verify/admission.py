@@ -8,36 +8,16 @@ weak, with reasons.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import torch
 
+from ..child.session import Outcome, OutputMeta
 from ..problem import Inputs, Problem, Workload
 from .cases import Case, TruthCache
 from .judge import judge
 from .truth import OutputTruth, Truth
 
 Degenerate = Callable[[OutputTruth, Inputs], torch.Tensor | None]
-
-
-@dataclass(frozen=True)
-class _Meta:
-    is_tensor: bool
-    shape: tuple[int, ...]
-    dtype: str
-    device: str = "cpu"
-    aliases: tuple[str, ...] = ()
-    aliases_outputs: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    outputs: tuple[torch.Tensor, ...]
-    metas: tuple[_Meta, ...]
-    mutated: tuple[str, ...] = ()
-    out_of_bounds: tuple[str, ...] = ()
-    grads: dict[str, torch.Tensor] = field(default_factory=dict)
-    stable: bool = True
 
 
 def right_values(right: OutputTruth) -> torch.Tensor:
@@ -116,10 +96,13 @@ DEGENERATE: dict[str, Degenerate] = {
 }
 
 
-def outcome_of(outputs: Sequence[torch.Tensor]) -> _Outcome:
+def outcome_of(outputs: Sequence[torch.Tensor]) -> Outcome:
     """Wrap outputs as the outcome of a call without side effects."""
-    metas = tuple(_Meta(True, tuple(o.shape), str(o.dtype).removeprefix("torch.")) for o in outputs)
-    return _Outcome(tuple(outputs), metas)
+    metas = tuple(
+        OutputMeta(True, tuple(o.shape), str(o.dtype).removeprefix("torch."), tuple(o.stride()), str(o.device))
+        for o in outputs
+    )
+    return Outcome(tuple(outputs), metas)
 
 
 def weak_points(problem: Problem, case: Case) -> list[str]:
@@ -149,15 +132,23 @@ def _insensitive(problem: Problem, inputs: Inputs, right: Sequence[torch.Tensor]
     for path, tensor in inputs.tensors().items():
         if path.startswith("init.") or tensor.numel() == 0 or not tensor.is_floating_point():
             continue
-        other = torch.randn(tensor.shape, generator=generator).to(tensor.dtype) * tensor.double().std(correction=0).to(
-            tensor.dtype
-        ) + tensor.flip(-1 if tensor.ndim else ())
-        changed = problem.run(inputs.map(lambda p, t, path=path, other=other: other if p == path else t.clone()))
+        other = _other(tensor, generator)
+
+        def change(p: str, t: torch.Tensor, path: str = path, other: torch.Tensor = other) -> torch.Tensor:
+            return other if p == path else t.clone()
+
+        changed = problem.run(inputs.map(change))
         if all(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)) for a, b in zip(_run(problem, inputs), changed)):
             found.append(f"{path} does not matter")
         if tensor.numel() > 1 and bool((tensor == tensor.reshape(-1)[0]).all()) and not path.endswith("_mask"):
             found.append(f"{path} is constant: a kernel that ignores its values passes")
     return found
+
+
+def _other(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Other values of about the same scale: the tensor's own, reversed, plus as much noise."""
+    noise = torch.randn(tensor.shape, generator=generator).to(tensor.dtype) * tensor.double().std(correction=0)
+    return (tensor.flip(-1) if tensor.ndim else tensor) + noise.to(tensor.dtype)
 
 
 def _run(problem: Problem, inputs: Inputs) -> tuple[torch.Tensor, ...]:

@@ -5,7 +5,7 @@ No tolerance is chosen here: `Limits` come from the error that the reference its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,8 @@ def judge(truth: Truth, outcome: Outcome, *, truncating_bf16: bool = False, devi
             return finding
     pairs = [*zip(truth.outputs, outcome.outputs, strict=True)]
     pairs += [(right, outcome.grads[name]) for name, right in truth.grads.items()]
-    best, margins = Judgement(Status.PASSED), {}
+    best = Judgement(Status.PASSED)
+    margins: dict[str, float] = {}
     for right, value in pairs:
         found = _values(right, value, truncating_bf16)
         if not found.passed:
@@ -98,15 +99,15 @@ def _structure(truth: Truth, outcome: Outcome, device: str | None) -> Judgement 
         if tuple(value.shape) != right.layout.shape:
             return _fail(Status.INCORRECT_SHAPE, right.name, f"{right.name} could not be read back in its shape")
     for name, right in truth.grads.items():
-        value = outcome.grads.get(name)
-        if value is None or tuple(value.shape) != right.layout.shape:
-            shape = "none" if value is None else list(value.shape)
+        gradient = outcome.grads.get(name)
+        if gradient is None or tuple(gradient.shape) != right.layout.shape:
+            shape = "none" if gradient is None else list(gradient.shape)
             return _fail(
                 Status.INCORRECT_SHAPE, right.name, f"the gradient of {name} is {shape}, not {list(right.layout.shape)}"
             )
-        if value.dtype != right.dtype:
+        if gradient.dtype != right.dtype:
             return _fail(
-                Status.INCORRECT_DTYPE, right.name, f"the gradient of {name} is {value.dtype}, not {right.dtype}"
+                Status.INCORRECT_DTYPE, right.name, f"the gradient of {name} is {gradient.dtype}, not {right.dtype}"
             )
     return None
 
@@ -182,7 +183,7 @@ def _verdict(right: OutputTruth, checks: list[_Check], truncating: bool) -> Judg
 def _exact(right: OutputTruth, value: torch.Tensor) -> Judgement:
     assert right.exact is not None
     differs = right.layout.view(value != right.exact)
-    if right.open_RN is not None:
+    if right.open_RN is not None and right.low_RN is not None and right.high_RN is not None:
         inside = (right.layout.view(value) >= right.low_RN) & (right.layout.view(value) <= right.high_RN)
         differs &= ~(right.open_RN & inside)
     count = int(differs.sum())
@@ -245,7 +246,7 @@ def _peak(right: OutputTruth, value_RN: torch.Tensor, found: Sums, limits: Limit
     assert right.value_RN is not None
     assert right.grid is not None
     suspects = (found.peak_R > limits.peak_R).nonzero().view(-1).tolist()
-    worst = (0.0, 1.0, 0, None)
+    worst: tuple[float, float, int, int | None] = (0.0, 1.0, 0, None)
     if not suspects:
         row = _worst(found.peak_R, limits.peak_R)
         worst = (float(found.peak_R[row]), float(limits.peak_R[row]), row, None)
@@ -271,6 +272,7 @@ def _signed(right: OutputTruth, found: Sums, limits: Limits) -> Iterator[_Check]
         return
     distance = _outside(torch.tensor(float(found.along_R.sum()) / norm), torch.tensor(limits.low))
     yield _Check("signed error", float(distance), limits.along, norm, "the whole output")
+    kinds: list[tuple[str, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Callable[[int], str]]]
     kinds = [("row's signed error", found.along_R, grid.square_R, limits.along_R, limits.low_R, layout.where)]
     if layout.columns:
         at = lambda i: f"column {i}"  # noqa: E731

@@ -106,10 +106,10 @@ def limits_for(grid: Grid, runs: list[Sums], truncating: bool) -> Limits:
 
 
 def _spread(noise_KR: Tensor, rounded_runs: int) -> float:
-    """How far the RMS errors of rows lie above their median, as RMS over the largest eighth. Errors that are independent
-    from element to element give all rows of a length the same RMS, so what spreads is what a row shares, and what
-    kinds of rows differ by. Runs that round every intermediate are a group of their own. Too few samples to trust a
-    median: everything counts as shared."""
+    """How far the RMS errors of rows lie above their median, as RMS over the largest eighth. Errors that are
+    independent from element to element give all rows of a length the same RMS, so what spreads is what a row shares,
+    and what kinds of rows differ by. Runs that round every intermediate are a group of their own. Too few samples to
+    trust a median: everything counts as shared."""
     cut = noise_KR.shape[0] - rounded_runs
     groups = [g for g in (noise_KR[:cut], noise_KR[cut:]) if g.numel()]
     return max(_top_eighth(g.amax(0) - (g.median() if g.numel() >= MANY_SAMPLES else 0.0)) for g in groups)

@@ -8,7 +8,7 @@ problems): torch's own summation order, and a plain kernel's (see arithmetic.py)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -212,7 +212,7 @@ def error_sums(truth: OutputTruth, value_RN: torch.Tensor) -> Sums:
     return Sums(*fast) if fast is not None else sums(error_of(truth, value_RN), truth.value_RN)
 
 
-def error_of(truth: OutputTruth, value_RN: torch.Tensor):
+def error_of(truth: OutputTruth, value_RN: torch.Tensor) -> Callable[[slice], torch.Tensor]:
     """Return rows -> error of `value_RN` in float64, zero wherever nothing is judged."""
     assert truth.value_RN is not None
     right_RN, codes_RN = truth.value_RN, None if truth.codes is None else truth.layout.view(truth.codes)
@@ -239,15 +239,20 @@ def _bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> Non
 
     move = inputs.map(direction).tensors()
     for sign in (1.0, -1.0):
-        nudged = inputs.map(
-            lambda p, t, s=sign: t.double() * (1 + s * move[p].to(t.device)) if t.is_floating_point() else t.clone()
-        )
+
+        def nudge(path: str, t: torch.Tensor, sign: float = sign) -> torch.Tensor:
+            return t.double() * (1 + sign * move[path].to(t.device)) if t.is_floating_point() else t.clone()
+
+        nudged = inputs.map(nudge)
         for truth, value in zip(truths, _run(problem, nudged, (), None, Wide()).outputs, strict=False):
             _widen(truth, value.detach())
 
 
 def _widen(truth: OutputTruth, value: torch.Tensor) -> None:
-    right = truth.value_RN if truth.value_RN is not None else truth.layout.view(truth.exact).double()
+    right = truth.value_RN
+    if right is None:
+        assert truth.exact is not None
+        right = truth.layout.view(truth.exact).double()
     moved = truth.layout.view(value).double()
     if truth.open_RN is None:
         truth.open_RN = torch.zeros_like(right, dtype=torch.bool)

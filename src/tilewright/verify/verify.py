@@ -163,7 +163,7 @@ def _repeats(
     if same or "deterministic" not in problem.invariants:
         return facts, []
     detail = f"{_DETERMINISM_RUNS} runs on the same inputs differ, and the problem asks for equal bits"
-    head = {"name": workload.name, "family": "normal", "seed": case.seed}
+    head: dict[str, Any] = {"name": workload.name, "family": "normal", "seed": case.seed}
     return facts, [WorkloadVerdict(status=Status.NONDETERMINISTIC, detail=detail, **head)]
 
 
