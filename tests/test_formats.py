@@ -160,7 +160,9 @@ def test_native_problems_and_triton_kernels(write: Write) -> None:
     assert "def double" in problem.source
     candidate = formats.load_candidate(write("kernel.py", TRITON), problem)
     assert (candidate.entry, candidate.kind, candidate.language) == ("double", "function", "triton")
-    named = TRITON.replace("def double", "def launch").replace("import triton\n", "import triton\n    ENTRY = 'launch'\n", 1)
+    named = TRITON.replace("def double", "def launch").replace(
+        "import triton\n", "import triton\n    ENTRY = 'launch'\n", 1
+    )
     assert formats.load_candidate(write("named.py", named), problem).entry == "launch"
 
 

@@ -295,10 +295,21 @@ class UsageError(Exception):
     exit_code = 2
 
 
+class StoppedError(Exception):
+    """Ctrl-C; the message says how to go on."""
+
+    exit_code = INTERRUPTED
+
+
 def _finish(call: Callable[[], Noun], kind: str, as_json: bool) -> None:
     """Run `call`, print its result as JSON or as `kind` of table, and end with the result's exit code."""
     with _stdout(as_json) as stdout:
-        result = call()
+        try:
+            result = call()
+        except KeyboardInterrupt as stop:
+            run_folder = getattr(stop, "run", "")
+            more = f"; nothing is lost, go on with: tilewright optimize --resume {run_folder}" if run_folder else ""
+            raise StoppedError(f"stopped{more}") from stop
         if as_json:
             stdout.write(result.to_json() + "\n")
             stdout.flush()
@@ -353,7 +364,7 @@ def run(arguments: list[str]) -> int:
         code = app(args=arguments, prog_name="tilewright", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(_how_to_resume(arguments), INTERRUPTED)
+        return _fail("stopped", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
         if "--debug" in arguments:
             import traceback
@@ -384,16 +395,6 @@ def _near_command(message: str) -> str:
     commands = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
     close = difflib.get_close_matches(typed, [*commands, "problem"], n=2)
     return f"; did you mean {' or '.join(close)}?" if close and "Did you mean" not in message else ""
-
-
-def _how_to_resume(arguments: list[str]) -> str:
-    if "optimize" not in arguments[:1]:
-        return "stopped"
-    for flag in ("--resume", "--out"):
-        if flag in arguments[:-1]:
-            folder = arguments[arguments.index(flag) + 1]
-            return f"stopped; nothing is lost, go on with: tilewright optimize --resume {folder}"
-    return "stopped; give --out DIR to be able to go on with --resume DIR"
 
 
 def _fail(line: str, code: int) -> int:

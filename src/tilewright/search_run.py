@@ -28,6 +28,14 @@ Say = Callable[[str], None]
 PAGE = "report.html"
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a search, which `run` goes on with."""
+
+    def __init__(self, run: Path):
+        super().__init__(f"stopped; go on with resume={str(run)!r}")
+        self.run = run
+
+
 def begin(
     problem: Problem,
     workload: Workload,
@@ -59,13 +67,18 @@ def begin(
         )
     except ValueError as error:
         raise InputError(str(error)) from error
+    except KeyboardInterrupt:
+        raise Interrupted(folder) from None
     return finish(result, folder)
 
 
 def go_on(run: str | Path, started_s: float, allow_weak_sandbox: bool, progress: Say | None) -> Result:
     """Go on with the search in the folder `run`; what was evaluated is not evaluated again."""
     teller, runner = _teller(progress), _runner(allow_weak_sandbox)
-    result = search_on(run, started_at=started_s, progress=teller, make_runner=runner)
+    try:
+        result = search_on(run, started_at=started_s, progress=teller, make_runner=runner)
+    except KeyboardInterrupt:
+        raise Interrupted(Path(run)) from None
     return finish(result, Path(run))
 
 
