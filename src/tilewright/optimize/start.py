@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..candidate import Candidate
-from ..device import detect
+from ..device import detect, environment
 from ..formats import bind
 from ..problem import Problem, Workload
 from ..record import Store, StoreError, candidate_event, candidate_from_event
@@ -61,6 +61,7 @@ def optimize(
             settings=vars(settings),
             user=[candidate_event(store, c) for c in user],
             budget_s=budget_s,
+            environment=environment(),
         )
         return _run(problem, workload, journal, settings, user, make_runner)
 

@@ -37,9 +37,8 @@ class _Run:
 
     @property
     def winner_digest(self) -> str:
-        """The digest of the candidate whose text is the best's; "" if there is none."""
-        proposed = self.history.proposed.items()
-        return next((d for d, p in proposed if p.candidate.source == self.best.get("source")), "")
+        """The digest of the best candidate; "" if there is none."""
+        return str(self.best.get("identity", ""))
 
     @property
     def winner(self) -> Record | None:
