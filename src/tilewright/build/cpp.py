@@ -124,13 +124,14 @@ def compile_source(
     return library
 
 
-
 def load(
     source: str, defines: Mapping[str, object] | None = None, flags: tuple[str, ...] = DEFAULT_FLAGS,
     timeout_s: float = 60,
 ) -> ctypes.CDLL:  # fmt: skip
     """Compile `source` if need be and load it; its functions are those declared `extern "C"` and visible."""
     return ctypes.CDLL(str(compile_source(source, flags, defines, timeout_s)))
+
+
 # [/loader]
 
 

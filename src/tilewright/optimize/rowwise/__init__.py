@@ -47,8 +47,8 @@ def search_space(stash: tuple[int, ...]) -> Space:
 
     VECTOR lanes per vector; UNROLL independent vectors; CHUNK rows per task (0: one equal share per thread); STASH
     what later sweeps read back instead of computing again (0 nothing, 1 special functions, 2 all); STREAM stores past
-    the cache; HUGE_PAGES asks the kernel for 2 MiB pages under large outputs; FOLD columns summed in float before
-    they go to double; PREFETCH bytes ahead.
+    the cache; HUGE_PAGES asks the kernel for 2 MiB pages under large outputs; WIDE_SUMS adds in double instead of in
+    float by stretches; PREFETCH bytes ahead.
     """
     wide = _has_avx512()
     parameters = (
@@ -58,7 +58,7 @@ def search_space(stash: tuple[int, ...]) -> Space:
         Parameter(name="STASH", values=stash, default=stash[min(1, len(stash) - 1)]),
         Parameter(name="STREAM", values=(0, 1), default=0),
         Parameter(name="HUGE_PAGES", values=(0, 1), default=1),
-        Parameter(name="FOLD", values=(512, 4096), default=512),
+        Parameter(name="WIDE_SUMS", values=(0, 1), default=1),
         Parameter(name="PREFETCH", values=(0, 512, 4096), default=0),
     )
     return Space(parameters=parameters)
@@ -80,8 +80,8 @@ def _free_batch(problem: Problem, traced: Traced, inputs: Inputs, program: Progr
         return None
     size = sizes.pop()
     for paths in (
-        frozenset(p for p, t in args.items() if t.shape[0] == size),
         frozenset(p for p, t in args.items() if t.dim() == rank),
+        frozenset(p for p, t in args.items() if t.shape[0] == size),
     ):
         if _same_kernel(problem, inputs, program, source, Batch(size, paths)):
             return Batch(size, paths)
@@ -104,4 +104,5 @@ def _same_kernel(problem: Problem, inputs: Inputs, program: Program, source: str
     except NotRowwise:
         return False
     grown = [(more, *t.shape[1:]) if t.shape[:1] == (batch.size,) else t.shape for t in program.outputs]
-    return again == source and [t.shape for t in other.outputs] == grown and other.rows == program.rows // batch.size * more
+    rows = program.rows // batch.size * more
+    return again == source and other.rows == rows and [t.shape for t in other.outputs] == grown

@@ -39,7 +39,8 @@ def emit(program: Program) -> tuple[str, tuple[int, ...]]:
     names = {v.op for v in program.values}
     arguments = [f"const {C_TYPES[t.dtype]}* {t.name}" for t in program.inputs]
     arguments += [f"{C_TYPES[t.dtype]}* {t.name}" for t in program.outputs]
-    head = f'extern "C" __attribute__((visibility("default")))\nvoid {ENTRY}({", ".join([*arguments, "long rows", "int threads"])}) {{\n'
+    parameters = ", ".join([*arguments, "long rows", "int threads"])
+    head = f'extern "C" __attribute__((visibility("default")))\nvoid {ENTRY}({parameters}) {{\n'
     text = f"{mathlib.BASE.strip()}\n\n{mathlib.functions_text(names)}\n\n{head}{body}}}\n"
     return text, tuple(stash for stash, _ in bodies)
 
@@ -83,6 +84,8 @@ class Emitter:
         self.values = program.values
         self.lines: list[str] = []
         self.uniform: set[int] = set()
+        self.row_known: set[int] = set()
+        self.splats: set[int] = set()
         self.places: dict[tuple[int, Address], str] = {}
 
     def put(self, depth: int, text: str) -> None:
@@ -166,8 +169,8 @@ class Emitter:
     # one row -------------------------------------------------------------------------------------------------------
 
     def _row(self, phase: Phase) -> None:
-        self.row_known: set[int] = set()
-        self.places = {}
+        self.row_known = set()
+        self.places, self.splats = {}, set()
         for number, sweep in enumerate(phase.sweeps):
             self._sweep(sweep, number == 0)
         finals = [s.value for s in phase.row_stores] + [self.values[t].args[0] for t in phase.totals]
@@ -231,7 +234,7 @@ class Emitter:
         folds = " ".join(f"reduce{i}.fold();" for i in sweep.reductions)
         self.put(3, f"}}, [&]() __attribute__((always_inline)) {{ {folds} }});")
         for i in sweep.reductions:
-            self.put(3, f"const {SCALARS[self.values[i].kind]} v{i} = reduce{i}.total;")
+            self.put(3, f"const {SCALARS[self.values[i].kind]} v{i} = reduce{i}.result();")
             self.row_known.add(i)
 
     def _results(self, sweep: Sweep) -> None:
@@ -244,9 +247,9 @@ class Emitter:
 
     def _splat(self, i: int) -> None:
         value = self.values[i]
-        if value.op == "const" or ("splat", i) in self.places:
+        if value.op == "const" or i in self.splats:
             return
-        self.places["splat", i] = ""  # type: ignore[index]
+        self.splats.add(i)
         make = {"f": "F((float)", "i": "I((int)", "l": "L(", "b": "M("}[value.kind]
         self.put(3, f"const {VECTORS[value.kind]} s{i} = {make}v{i});")
 
@@ -278,7 +281,7 @@ class Emitter:
         self.put(4, f"const {VECTORS[value.kind]} v{i} = {text};")
 
     def _load(self, value: Value, first: bool) -> str:
-        tensor, place = value.attr
+        _, place = value.attr
         name = self.places[value.attr]
         columns = place.of("j")
         if len(columns) == 1 and columns[0][0] == 1 and columns[0][1] >= value.length and columns[0][2] == 1:

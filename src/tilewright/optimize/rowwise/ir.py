@@ -8,6 +8,10 @@ from typing import Any
 from .index import Address, Term
 
 UNIFORM, ROW, COLUMN = "uniform", "row", "column"
+TRANSCENDENTAL = (
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "sigmoid", "erf", "erfc"),
+    *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"),
+)
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,12 @@ from .trace import Traced
 LOW = {torch.bfloat16: "bfloat16", torch.float16: "float16"}
 KINDS = {torch.float32: "f", torch.bfloat16: "f", torch.float16: "f", torch.int64: "l", torch.bool: "b"}
 NARROW = {torch.int32: "i", torch.int16: "i", torch.int8: "i", torch.uint8: "i"}
+WRAPPED = (torch.int8, torch.uint8, torch.int16)
 Access = Callable[[Index], int]
 MAX_UNIFORM_COLUMNS = 65536  # a reduction of a weight is done again for every row: only worth it when short
 
 
-class _Straddle(Exception):
+class _StraddleError(Exception):
     """A column range crosses the border of a concatenation at column `at` of the loop."""
 
     def __init__(self, at: int):
@@ -39,6 +40,14 @@ def kind_of(dtype: torch.dtype) -> str:
     if kind is None:
         raise NotRowwise(f"a step computes in {dtype}, which the generator does not know")
     return kind
+
+
+def wrapped(number: int, dtype: torch.dtype) -> int:
+    """Return `number` as an integer tensor of `dtype` holds it."""
+    if dtype == torch.bool:
+        return number
+    info = torch.iinfo(dtype)
+    return (number - info.min) % 2**info.bits + info.min
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -72,7 +81,7 @@ class Lowering:
             if node.op == "call_function" and getattr(node.target, "__name__", "").startswith("copy_."):
                 raise NotRowwise("the reference writes into its input")
         (out,) = self._nodes("output")
-        for node in out.args[0]:
+        for node in results(out):
             self._output(node)
         return self.program
 
@@ -82,12 +91,16 @@ class Lowering:
         fake = node.meta["val"]
         shape = tuple(fake.shape)
         number = len(self.program.outputs)
-        self.program.outputs.append(Tensor(f"out{number}", f"out.{number}", dtype_name(fake.dtype), shape))
+        given = shape
+        while rows_and_columns(shape, self.rows) is None and _is_reshape(node):
+            node = node.args[0]  # the same elements in the same order
+            shape = tuple(node.meta["val"].shape)
+        self.program.outputs.append(Tensor(f"out{number}", f"out.{number}", dtype_name(fake.dtype), given))
         index = rows_and_columns(shape, self.rows)
         if prod(shape) == 1 and self.rows != 1:
             index = (ZERO,) * len(shape)
         if index is None:
-            raise NotRowwise(f"an output of shape {list(shape)} has no {self.rows} rows")
+            raise NotRowwise(f"an output of shape {list(given)} has no {self.rows} rows")
         columns = prod(shape) // self.rows if prod(shape) != 1 else 1
         dtype = fake.dtype
         pieces = self._pieces(lambda: self.cast(self.at(node, index), dtype), columns)
@@ -108,7 +121,7 @@ class Lowering:
             self.columns, self.range = length, (start, start + length)
             try:
                 done.append((start, length, make()))
-            except _Straddle as cut:
+            except _StraddleError as cut:
                 todo += [(cut.at, start + length - cut.at), (start, cut.at - start)]
         self.columns, self.range = outer
         return sorted(done)
@@ -129,10 +142,12 @@ class Lowering:
             return self._load(node, index)
         if node.op == "get_attr":
             return self._constant(node)
-        from .operators import lower_call  # the table of operators needs this class
+        from .reductions import lower_call  # the table of operators needs this class
 
         value = lower_call(self, node, index)
         fake = node.meta.get("val")
+        if isinstance(fake, torch.Tensor) and fake.dtype in WRAPPED:
+            value = self.cast(value, fake.dtype)  # arithmetic went on in 32 bits
         if self.strict and isinstance(fake, torch.Tensor) and fake.dtype in LOW:
             value = self.round_to(value, fake.dtype)
         return value
@@ -143,8 +158,12 @@ class Lowering:
         return value if self.program.values[value].op == name else self.program.op(name, "f", value)
 
     def _load(self, node: Node, index: Index) -> int:
+        return self.load_as(node, index, tuple(node.meta["val"].shape))
+
+    def load_as(self, node: Node, index: Index, shape: tuple[int, ...]) -> int:
+        """Return the element at `index` of an input (contiguous) that is seen as a tensor of `shape`."""
         fake = node.meta["val"]
-        place = address(self.shifted(index), tuple(fake.shape))
+        place = address(self.shifted(index), shape)
         return self.program.load(self.number[node], kind_of(fake.dtype), place, self.columns)
 
     def shifted(self, index: Index) -> Index:
@@ -173,24 +192,26 @@ class Lowering:
         """Whether `term` lies wholly at or beyond `border` of its dimension; cuts the loop when it straddles."""
         if not term.var:
             return term.off >= border
+        start, stop = self.range
         if term.var != "j" or term.div != 1 or term.mul <= 0:
             raise NotRowwise("a concatenation along the rows")
-        start, stop = self.range
+        if stop > term.mod:
+            raise NotRowwise("a concatenation of interleaved parts")
         if term.off + term.mul * start >= border:
             return True
         if term.off + term.mul * (stop - 1) < border:
             return False
-        raise _Straddle(-(-(border - term.off) // term.mul))
+        raise _StraddleError(-(-(border - term.off) // term.mul))
 
     def cast(self, value: int, dtype: torch.dtype) -> int:
         """Return `value` as what a tensor of `dtype` holds in the kernel."""
         have, want = self.program.values[value], kind_of(dtype)
         if have.op == "const" and have.kind != "b" and want in "fil":
-            number = float(have.attr)
-            return self.program.const(number if want == "f" else int(number), want)
+            number = float(have.attr) if want == "f" else wrapped(int(float(have.attr)), dtype)
+            return self.program.const(number, want)
         if have.kind != want:
             value = self.program.op(f"{have.kind}_to_{want}", want, value)
-        if dtype in (torch.int8, torch.uint8, torch.int16) and not self._fits(value, dtype):
+        if dtype in WRAPPED and not self._fits(value, dtype):
             value = self.program.op("wrap_" + dtype_name(dtype), "i", value)
         return value
 
@@ -217,7 +238,7 @@ class Lowering:
         columns = prod(shape[d] for d in dims)
         inner = iter(span("j", [shape[d] for d in dims]))
         full = tuple(next(inner) if d in dims else t for d, t in enumerate(index))
-        if not any(t.var == "r" for t in full) and columns > MAX_UNIFORM_COLUMNS:
+        if self.rows != 1 and not any(t.var == "r" for t in full) and columns > MAX_UNIFORM_COLUMNS:
             raise NotRowwise("a reduction that is not along the rows")
         return self._over_columns(name, lambda: access(full), columns)
 
@@ -232,22 +253,33 @@ class Lowering:
         return result
 
 
+def results(out: Node) -> Sequence[Any]:
+    """What an output node returns."""
+    assert isinstance(out.args[0], tuple | list)
+    return out.args[0]
+
+
+def _is_reshape(node: Node) -> bool:
+    packet = getattr(getattr(node.target, "_schema", None), "name", "")
+    return packet in ("aten::view", "aten::_unsafe_view", "aten::reshape", "aten::clone")
+
+
 def lower(traced: Traced) -> Program:
     """Return the row program of `traced`, for the first number of rows that fits; NotRowwise says why none does."""
-    reason = NotRowwise("the reference returns nothing")
+    reasons: list[str] = []
     for rows in _row_counts(traced.graph):
         try:
             return Lowering(traced, rows).run()
         except NotRowwise as error:
-            if not isinstance(reason.__cause__, NotRowwise):
-                reason = error
-                reason.__cause__ = NotRowwise(str(error))
-    raise NotRowwise(str(reason))
+            reasons.append(str(error))
+    # that an output cannot be cut into so many rows says less than what a fitting number of rows ran into
+    telling = [r for r in reasons if not r.startswith("an output of shape")]
+    raise NotRowwise((telling or reasons)[0])
 
 
 def _row_counts(graph: torch.fx.Graph) -> list[int]:
     """Candidates for the number of rows: what reductions along trailing dimensions keep, then the leading sizes."""
-    from .operators import reduced_dims
+    from .reductions import reduced_dims  # the table of operators needs this module
 
     found: list[int] = []
     for node in graph.nodes:
@@ -256,7 +288,7 @@ def _row_counts(graph: torch.fx.Graph) -> list[int]:
             shape = node.args[0].meta["val"].shape
             found.append(prod(s for d, s in enumerate(shape) if d not in {x % max(len(shape), 1) for x in dims}))
     (out,) = [n for n in graph.nodes if n.op == "output"]
-    outs = [n for n in out.args[0] if isinstance(n, Node)]
+    outs = [n for n in results(out) if isinstance(n, Node)]
     places = [n for n in graph.nodes if n.op == "placeholder"]
     shapes = [tuple(n.meta["val"].shape) for n in (*outs, *places)]
     largest = max(map(prod, shapes), default=1)

@@ -32,8 +32,8 @@ def _checked(name, tensor, dtype, shape):
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"{{name}} must be a tensor, got {{type(tensor).__name__}}")
     if tensor.dtype is not dtype or tensor.shape != shape or not tensor.is_cpu:
-        want, have = f"{{dtype}} {{list(shape)}} on cpu", f"{{tensor.dtype}} {{list(tensor.shape)}} on {{tensor.device}}"
-        raise ValueError(f"{{name}}: this kernel was made for {{want}}, got {{have}}")
+        have = f"{{tensor.dtype}} {{list(tensor.shape)}} on {{tensor.device}}"
+        raise ValueError(f"{{name}}: this kernel was made for {{dtype}} {{list(shape)}} on cpu, got {{have}}")
     return tensor if tensor.is_contiguous() else tensor.contiguous()
 '''
 
@@ -54,9 +54,9 @@ def module_text(
     if traced.container not in ("Tensor", "tuple", "list"):
         raise NotRowwise(f"the reference returns a {traced.container}, not a tensor or a tuple of tensors")
     model = _model_text(problem) if problem.kind == "module" else ""
-    sizes = ", ".join(f"{t.path.removeprefix('args.')} {list(t.shape)}" for t in program.inputs)
+    sizes = "".join(f"    {t.path.split('.', 1)[1]}: {t.dtype} {list(t.shape)}\n" for t in program.inputs)
     head = (
-        f'"""{problem.name}: a C++ kernel generated from the reference, for {sizes}.\n\n'
+        f'"""{problem.name}: a C++ kernel generated from the reference, made for\n\n{sizes}\n'
         f"{'The first size may vary. ' if batch else ''}Forward only: the results carry no gradient. "
         'Needs torch and a C++ compiler, nothing else.\n"""\n\nfrom __future__ import annotations\n\n'
     )
@@ -157,8 +157,10 @@ def _body(
     for tensor in program.outputs:
         lines.append(f"{tensor.name} = torch.empty({_shape(tensor.shape, batch)}, dtype=torch.{tensor.dtype})")
     pointers = [f"{t.name}.data_ptr()" for t in (*program.inputs, *program.outputs)]
-    rows = f"batch * {program.rows // batch.size}" if batch else str(program.rows)
-    lines.append(f"(_kernel or _load_kernel())({', '.join([*pointers, rows, 'torch.get_num_threads()'])})")
+    per_batch = program.rows // batch.size if batch else 0
+    rows = str(program.rows) if not batch else "batch" if per_batch == 1 else f"batch * {per_batch}"
+    lines.append("kernel = _kernel or _load_kernel()")
+    lines.append(f"kernel({', '.join([*pointers, rows, 'torch.get_num_threads()'])})")
     return [*lines, _result(traced, program.outputs)]
 
 
@@ -172,7 +174,7 @@ def _result(traced: Traced, outputs: list[Tensor]) -> str:
 def _shape(shape: tuple[int, ...], batch: Batch | None) -> str:
     if batch is None or not shape or shape[0] != batch.size:
         return repr(tuple(shape))
-    return f"({', '.join(['batch', *map(str, shape[1:])])},)"
+    return f"({', '.join(['batch', *map(str, shape[1:])])}{',' if len(shape) == 1 else ''})"
 
 
 def _access(path: str, names: dict[str, str]) -> str:

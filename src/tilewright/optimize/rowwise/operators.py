@@ -1,4 +1,4 @@
-"""What each ATen operator means for one element: the table that lowering reads.
+"""What each ATen operator without a reduction means for one element: the table that lowering reads.
 
 A rule takes the lowering, the operator's arguments by name, the index asked for, and the node; it returns a value.
 """
@@ -6,30 +6,45 @@ A rule takes the lowering, the operator's arguments by name, the index asked for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.fx import Node
 
 from .index import ZERO, Index, NotRowwise, Term, broadcast, reshape
-from .lower import LOW, Access, Lowering, kind_of
+from .ir import TRANSCENDENTAL
+from .lower import LOW, Lowering, kind_of
 
 Rule = Callable[[Lowering, dict[str, Any], Index, Node], int]
+Item = Callable[[Lowering, dict[str, Any], int, Index], int]
 RULES: dict[str, Rule] = {}
+ITEMS: dict[str, Item] = {}  # operators with several outputs: the value of one of them
 REFUSED = {
     "mm": "a matrix product", "bmm": "a matrix product", "addmm": "a matrix product", "baddbmm": "a matrix product",
     "convolution": "a convolution", "cumsum": "a scan", "cumprod": "a scan", "sort": "a sort", "topk": "a selection",
-    "_scaled_dot_product_flash_attention_for_cpu": "attention", "embedding": "a gather", "gather": "a gather",
+    "_scaled_dot_product_flash_attention_for_cpu": "attention", "embedding": "a gather",
     "index": "a gather", "index_select": "a gather", "scatter": "a scatter", "scatter_add": "a scatter",
     "native_dropout": "a random step", "bernoulli": "a random step", "rand": "a random step", "randn": "a random step",
     "max_pool2d_with_indices": "a pooling window", "avg_pool2d": "a pooling window",
 }  # fmt: skip
 
 
+def refusal(name: str) -> str:
+    return f"{REFUSED.get(name, 'an operator without a row-wise rule')} ({name})"
+
+
 def rule(*names: str) -> Callable[[Rule], Rule]:
     def register(fn: Rule) -> Rule:
         RULES.update(dict.fromkeys(names, fn))
+        return fn
+
+    return register
+
+
+def item(*names: str) -> Callable[[Item], Item]:
+    def register(fn: Item) -> Item:
+        ITEMS.update(dict.fromkeys(names, fn))
         return fn
 
     return register
@@ -52,11 +67,13 @@ def lower_call(low: Lowering, node: Node, index: Index) -> int:
     """Return the value of an ATen call at `index`; NotRowwise names what the generator cannot do."""
     name = name_of(node)
     if name == "getitem":
-        source, item = node.args
+        source, which = node.args
         assert isinstance(source, Node)
-        return lower_item(low, source, item, index)  # type: ignore[arg-type]
+        if name_of(source) not in ITEMS:
+            raise NotRowwise(refusal(name_of(source)))
+        return ITEMS[name_of(source)](low, arguments(source), which, index)  # type: ignore[index,arg-type]
     if name not in RULES:
-        raise NotRowwise(f"{REFUSED.get(name, 'an operator without a row-wise rule')} ({name})")
+        raise NotRowwise(refusal(name))
     return RULES[name](low, arguments(node), index, node)
 
 
@@ -84,7 +101,7 @@ def working(node: Node) -> torch.dtype:
 
 # elementwise -------------------------------------------------------------------------------------------------------
 
-UNARY = ["neg", "abs", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "tanh", "sigmoid", "erf", "erfc", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "trunc", "sign", "relu"]  # fmt: skip
+ALGEBRAIC = ("neg", "abs", "sqrt", "rsqrt", "reciprocal", "floor", "ceil", "trunc", "sign", "relu")
 COMPARE = {"gt": "gt", "lt": "lt", "ge": "ge", "le": "le", "eq": "eq", "ne": "ne"}
 BINARY = {"add": "add", "sub": "sub", "mul": "mul", "maximum": "max", "minimum": "min", "atan2": "atan2"}
 
@@ -111,7 +128,7 @@ def _compare(low: Lowering, a: dict[str, Any], index: Index, node: Node) -> int:
     return low.program.op(COMPARE[name_of(node)], "b", left, right)
 
 
-for _name in UNARY:
+for _name in (*TRANSCENDENTAL, *ALGEBRAIC):
     RULES[_name] = _unary
 for _name in BINARY:
     RULES[_name] = _binary
@@ -277,6 +294,8 @@ def _same(low: Lowering, a: dict[str, Any], index: Index, node: Node) -> int:
 
 @rule("view", "_unsafe_view", "reshape", "_reshape_copy", "squeeze", "unsqueeze")
 def _view(low: Lowering, a: dict[str, Any], index: Index, node: Node) -> int:
+    if a["self"].op == "placeholder":
+        return low.load_as(a["self"], index, shape(node))
     return low.at(a["self"], reshape(index, shape(node), shape(a["self"])))
 
 
@@ -329,195 +348,39 @@ def _flip(low: Lowering, a: dict[str, Any], index: Index, node: Node) -> int:
     return low.at(a["self"], tuple(flipped))
 
 
+def _interleaved(low: Lowering, parts: list[Node], dim: int, index: Index, node: Node) -> int:
+    """Parts of size 1, as `stack` makes them: the position says which part, and no part has a second element."""
+    p, dtype = low.program, working(node)
+    inner = (*index[:dim], ZERO, *index[dim + 1 :])
+    position = p.position(low.shifted((index[dim],))[0], low.columns)
+    value = low.cast(low.at(parts[0], inner), dtype)
+    for number, part in enumerate(parts[1:], 1):
+        here = p.op("eq", "b", position, p.const(number, "l"))
+        value = p.op("where", kind_of(dtype), here, low.cast(low.at(part, inner), dtype), value)
+    return value
+
+
 @rule("cat")
 def _cat(low: Lowering, a: dict[str, Any], index: Index, node: Node) -> int:
     dim = a["dim"] % len(index)
     start = 0
-    for part in a["tensors"]:
-        size = shape(part)[dim]
+    sizes = [shape(part)[dim] for part in a["tensors"]]
+    if set(sizes) == {1} and index[dim].var:
+        return _interleaved(low, a["tensors"], dim, index, node)
+    for part, size in zip(a["tensors"], sizes, strict=True):
         if not low.cut(index[dim], start + size):
             return narrowed(low, part, dim, -start, 1, index)
         start += size
     raise NotRowwise("a concatenation of nothing")
 
 
-# reductions --------------------------------------------------------------------------------------------------------
+@item("split_with_sizes", "split")
+def _split(low: Lowering, a: dict[str, Any], item: int, index: Index) -> int:
+    sizes = a.get("split_sizes") or [a["split_size"]] * item
+    return narrowed(low, a["self"], a["dim"], sum(sizes[:item]), 1, index)
 
 
-def lower_item(low: Lowering, source: Node, item: int, index: Index) -> int:
-    """Return output number `item` of an operator with several."""
-    name, a = name_of(source), arguments(source)
-    if name in ("split_with_sizes", "split"):
-        dim = a["dim"]
-        sizes = a.get("split_sizes") or [a["split_size"]] * item
-        return narrowed(low, a["self"], dim, sum(sizes[:item]), 1, index)
-    if name == "unbind":
-        dim = a["dim"] % len(shape(a["self"]))
-        return low.at(a["self"], (*index[:dim], Term(off=item), *index[dim:]))
-    if name == "native_layer_norm":
-        return _layer_norm(low, a, item, index)
-    if name == "var_mean":
-        stat = Reduction(low, a, index)
-        return stat.variance(_correction(a)) if item == 0 else stat.mean()
-    if name in ("max", "min"):
-        stat = Reduction(low, a, index)
-        return stat.reduce(name) if item == 0 else stat.position(name)
-    raise NotRowwise(f"{REFUSED.get(name, 'an operator without a row-wise rule')} ({name})")
-
-
-class Reduction:
-    """A reduction of `self` over `dim` at one index of its result; without keepdim the index gets its dims back."""
-
-    def __init__(self, low: Lowering, a: dict[str, Any], index: Index, keepdim: bool | None = None):
-        self.low, self.source = low, a["self"]
-        self.shape = shape(self.source)
-        self.dims = normal_dims(a.get("dim"), len(self.shape))
-        kept = a.get("keepdim") if keepdim is None else keepdim
-        rest = iter(index)
-        self.index = (
-            tuple(ZERO if d in self.dims else t for d, t in enumerate(index)) if kept
-            else tuple(ZERO if d in self.dims else next(rest) for d in range(len(self.shape)))
-        )  # fmt: skip
-        self.count = math.prod(self.shape[d] for d in self.dims)
-
-    def element(self, index: Index) -> int:
-        value = self.low.at(self.source, index)
-        kind = self.low.program.values[value].kind
-        return self.low.cast(value, torch.int64) if kind in "ib" else value
-
-    def reduce(self, name: str, access: Access | None = None) -> int:
-        access = access or (lambda index: self.low.at(self.source, index))
-        return self.low.reduce(name, access, self.shape, self.dims, self.index)
-
-    def sum(self) -> int:
-        return self.reduce("sum", self.element)
-
-    def mean(self) -> int:
-        p = self.low.program
-        return p.op("div", "f", self.low.cast(self.sum(), torch.float32), p.const(self.count, "f"))
-
-    def variance(self, correction: float) -> int:
-        """In two passes: the mean, then the squares about it."""
-        p, mean = self.low.program, self.mean()
-
-        def square(index: Index) -> int:
-            away = p.op("sub", "f", self.low.at(self.source, index), mean)
-            return p.op("mul", "f", away, away)
-
-        return p.op("div", "f", self.reduce("sum", square), p.const(max(self.count - correction, 0.0), "f"))
-
-    def position(self, name: str) -> int:
-        """The first column that holds the extreme value (a NaN is one)."""
-        p, best = self.low.program, self.reduce(name)
-        far = p.const(self.count, "l")
-
-        def column(index: Index) -> int:
-            value = self.low.at(self.source, index)
-            here = p.op("or", "b", p.op("eq", "b", value, best), p.op("ne", "b", value, value))
-            spot = [index[d] for d in self.dims]
-            if len(spot) != 1:
-                raise NotRowwise("the position of an extreme value over several dimensions")
-            return p.op("where", "l", here, p.position(self.low.shifted((spot[0],))[0], self.low.columns), far)
-
-        return self.reduce("min", column)
-
-
-def normal_dims(dim: Any, rank: int) -> list[int]:
-    if dim is None or dim == []:
-        return list(range(rank))
-    return sorted({d % rank for d in (dim if isinstance(dim, Sequence) else [dim])}) if rank else []
-
-
-def _correction(a: dict[str, Any]) -> float:
-    if "unbiased" in a:
-        return float(bool(a["unbiased"]))
-    return 1.0 if a.get("correction") is None else float(a["correction"])
-
-
-@rule("sum", "mean", "amax", "amin", "max", "min", "prod", "any", "all", "var", "std", "argmax", "argmin")
-def _reduction(low: Lowering, a: dict[str, Any], index: Index, node: Node) -> int:
-    name, stat = name_of(node), Reduction(low, a, index)
-    if name in ("sum", "mean"):
-        return stat.sum() if name == "sum" else stat.mean()
-    if name in ("var", "std"):
-        value = stat.variance(_correction(a))
-        return low.program.op("sqrt", "f", value) if name == "std" else value
-    if name in ("argmax", "argmin"):
-        return stat.position(name.removeprefix("arg"))
-    if name in ("any", "all"):
-        return stat.reduce(name, lambda i: low.cast(low.at(a["self"], i), torch.bool))
-    if name == "prod":
-        return stat.reduce("prod", stat.element)
-    return stat.reduce(name.removeprefix("a"))
-
-
-@rule("linalg_vector_norm", "norm")
-def _norm(low: Lowering, a: dict[str, Any], index: Index, node: Node) -> int:
-    given = a.get("ord", a.get("p"))
-    p, order, stat = low.program, float(2 if given is None else given), Reduction(low, a, index)
-
-    def magnitude(i: Index) -> int:
-        return p.op("abs", "f", low.at(a["self"], i))
-
-    def powered(i: Index) -> int:
-        x = low.at(a["self"], i) if order == 2 else magnitude(i)
-        return power_of(low, x, order, p.const(order, "f"), "f")
-
-    if math.isinf(order):
-        return stat.reduce("max" if order > 0 else "min", magnitude)
-    if order == 0:
-        raise NotRowwise("a norm of order 0")
-    total = stat.reduce("sum", powered)
-    return power_of(low, total, 1 / order, p.const(1 / order, "f"), "f")
-
-
-@rule("_softmax", "_log_softmax", "logsumexp")
-def _softmax(low: Lowering, a: dict[str, Any], index: Index, node: Node) -> int:
-    p, name = low.program, name_of(node)
-    is_output = name != "logsumexp"
-    stat = Reduction(low, a, index, keepdim=True if is_output else None)
-    top = stat.reduce("max")
-    if not is_output:  # an infinite maximum must not give inf - inf
-        infinite = p.op("eq", "b", p.op("abs", "f", top), p.const(math.inf, "f"))
-        top = p.op("where", "f", infinite, p.const(0.0, "f"), top)
-
-    def shifted_exp(i: Index) -> int:
-        return p.op("exp", "f", p.op("sub", "f", low.at(a["self"], i), top))
-
-    total = stat.reduce("sum", shifted_exp)
-    if name == "logsumexp":
-        return p.op("add", "f", p.op("log", "f", total), top)
-    if name == "_softmax":
-        return p.op("div", "f", shifted_exp(index), total)
-    return p.op("sub", "f", p.op("sub", "f", low.at(a["self"], index), top), p.op("log", "f", total))
-
-
-def _layer_norm(low: Lowering, a: dict[str, Any], item: int, index: Index) -> int:
-    p, source = low.program, a["input"]
-    rank, inner = len(shape(source)), len(a["normalized_shape"])
-    stat = Reduction(low, {"self": source, "dim": list(range(rank - inner, rank))}, index, keepdim=True)
-    mean = stat.mean()
-    if item == 1:
-        return mean
-    rstd = p.op("rsqrt", "f", p.op("add", "f", stat.variance(0.0), p.const(a["eps"], "f")))
-    if item == 2:
-        return rstd
-    value = p.op("mul", "f", p.op("sub", "f", low.at(source, index), mean), rstd)
-    for name, op in (("weight", "mul"), ("bias", "add")):
-        if a.get(name) is not None:
-            value = p.op(op, "f", value, operand(low, a[name], index, torch.float32))
-    return value
-
-
-def reduced_dims(node: Node) -> list[int] | None:
-    """The dimensions that `node` reduces over, None when it is no reduction."""
-    if node.op != "call_function" or not hasattr(node.target, "_schema"):
-        return None
-    name, a = name_of(node), arguments(node)
-    if name == "native_layer_norm":
-        rank = len(shape(a["input"]))
-        return list(range(rank - len(a["normalized_shape"]), rank))
-    many = ("_softmax", "_log_softmax", "logsumexp", "linalg_vector_norm", "norm", "var_mean")
-    if name in many or RULES.get(name) is _reduction:
-        return normal_dims(a.get("dim"), len(shape(a["self"])))
-    return None
+@item("unbind")
+def _unbind(low: Lowering, a: dict[str, Any], item: int, index: Index) -> int:
+    dim = a["dim"] % len(shape(a["self"]))
+    return low.at(a["self"], (*index[:dim], Term(off=item), *index[dim:]))

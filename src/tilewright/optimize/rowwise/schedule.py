@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .ir import COLUMN, Program, Store
+from .ir import COLUMN, TRANSCENDENTAL, Program, Store
 
-HEAVY = frozenset(
-    ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "sigmoid", "erf", "erfc", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "atan2", "pow", "gelu_erf", "gelu_tanh", "remainder", "fmod", "div", "sqrt", "rsqrt", "reciprocal"]
-)
+HEAVY = {
+    *(*TRANSCENDENTAL, "atan2", "pow", "gelu_erf", "gelu_tanh"),
+    *("remainder", "fmod", "div", "sqrt", "rsqrt", "reciprocal"),
+}
 RECOMPUTE, STASH_HEAVY, STASH_ALL = 0, 1, 2
 
 
@@ -165,4 +166,3 @@ def _heavy(program: Program) -> set[int]:
         if value.space == COLUMN and (value.op in HEAVY or any(a in heavy for a in value.args)):
             heavy.add(i)
     return heavy
-

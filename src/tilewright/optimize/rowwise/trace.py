@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
-from torch._decomp import core_aten_decompositions
+from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call, functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn.utils.stateless import functional_call
 
 from ...problem import Inputs, Problem, Workload, as_tuple
 from .index import NotRowwise
@@ -33,7 +35,9 @@ class Traced:
 
 @cache
 def _decompositions() -> dict[Any, Any]:
-    return dict(core_aten_decompositions())
+    aten = torch.ops.aten
+    more = get_decompositions([aten.native_batch_norm, aten._native_batch_norm_legit, aten.slice_scatter])
+    return {**core_aten_decompositions(), **more}
 
 
 def trace(problem: Problem, workload: Workload) -> tuple[Traced, Inputs]:
@@ -70,12 +74,23 @@ def trace_inputs(problem: Problem, inputs: Inputs) -> Traced:
 def _make_graph(call: Callable[..., Any], tensors: tuple[torch.Tensor, ...]) -> torch.fx.GraphModule:
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
         fakes = [torch.empty_strided(t.shape, t.stride(), dtype=t.dtype) for t in tensors]
-    pure = torch.func.functionalize(call, remove="mutations")
-    with mode, torch.no_grad():
+    pure = functionalize(call, remove="mutations")
+    with mode, torch.no_grad(), _quiet():
         graph = make_fx(pure, decomposition_table=_decompositions())(*fakes)
         if any(_writes(n) for n in graph.graph.nodes):  # decompositions bring in-place steps of their own
-            graph = make_fx(torch.func.functionalize(graph, remove="mutations"))(*fakes)
+            graph = make_fx(functionalize(graph, remove="mutations"))(*fakes)
         return graph
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A trial that fails is an answer here; torch would log it as an error."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    was, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = was
 
 
 def _writes(node: torch.fx.Node) -> bool:
@@ -101,7 +116,7 @@ def _inputs(problem: Problem, workload: Workload) -> Inputs:
     try:
         with FakeTensorMode(allow_non_fake_inputs=True):
             inputs = problem.make_inputs(workload, 0)
-    except Exception:  # data-dependent code of the problem's author: draw real inputs instead
+    except Exception:  # noqa: BLE001 - the author's code may refuse fake tensors in any way: draw real inputs
         inputs = problem.make_inputs(workload, 0)
     return inputs
 
@@ -109,7 +124,9 @@ def _inputs(problem: Problem, workload: Workload) -> Inputs:
 def signature_of(problem: Problem) -> inspect.Signature:
     """The signature that the candidate must have, without `self`."""
     assert problem.reference is not None
-    target = problem.reference.forward if problem.kind == "module" else problem.reference
+    target: Any = problem.reference
+    if problem.kind == "module":
+        target = target.forward
     signature = inspect.signature(target)
     kept = [p for n, p in signature.parameters.items() if not (problem.kind == "module" and n == "self")]
     return signature.replace(parameters=kept)
