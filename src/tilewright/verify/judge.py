@@ -63,9 +63,9 @@ def judge(truth: Truth, outcome: Outcome, *, truncating_bf16: bool = False, devi
     interpreter); the rounding floor of bfloat16 outputs is then one unit, one-sided, and that bias is no error.
     `device`: where outputs must live ("cpu", "cuda"), None to accept any.
     """
-    for finding in (_structure(truth, outcome, device), _side_effects(truth, outcome)):
-        if finding is not None:
-            return finding
+    finding = _structure(truth, outcome, device) or _side_effects(truth, outcome)
+    if finding is not None:
+        return finding
     pairs = [*zip(truth.outputs, outcome.outputs, strict=True)]
     pairs += [(right, outcome.grads[name]) for name, right in truth.grads.items()]
     best = Judgement(Status.PASSED)
