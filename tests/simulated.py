@@ -88,7 +88,7 @@ class Machine:
         off = abs([1, 2, 4, 8, 16, 32].index(settings["TILE"]) - 3) + abs([1, 2, 4].index(settings["UNROLL"]) - 1)
         return self.best_s * (1 + 0.25 * off + (settings["MODE"] != "b") * 0.3)
 
-    def submit(self, candidate, *, stop_above, timeout_s) -> Future[Record]:
+    def submit(self, candidate, bounds) -> Future[Record]:
         future: Future[Record] = Future()
         self.evaluated.append(candidate.digest)
         if self.breaks[candidate.name] > 0:
@@ -96,7 +96,8 @@ class Machine:
             self.clock.now += 0.1
             future.set_exception(OSError("the socket closed"))
         else:
-            future.set_result(self._record(candidate, stop_above(), timeout_s))
+            asked = bounds()
+            future.set_result(self._record(candidate, asked.stop_above_s, asked.timeout_s))
         return future
 
     def _record(self, candidate: Candidate, stop_above_s: float | None, timeout_s: float) -> Record:

@@ -194,5 +194,5 @@ def test_proposers_are_the_files_of_their_folder_and_each_has_a_stage():
     assert proposers.names("baseline") == ["eager", "compiled"]
     assert set(proposers.names("seed")) >= {"library", "rowwise", "user"}
     assert proposers.names("child") == ["parameters"]
-    with pytest.raises(ValueError, match="no proposer .absent."):
+    with pytest.raises(ValueError, match="no proposer"):
         proposers.get("absent")

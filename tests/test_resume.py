@@ -115,7 +115,7 @@ def test_a_candidate_that_ends_the_run_twice_is_left_alone(tmp_path):
     killed(tmp_path, "building", 3)
     with Store.open(tmp_path / "run") as store:
         (mine,) = [e.body["candidate"] for e in store.events("building")][-1:]
-        store.append("building", None, {"candidate": mine, "name": "again", "timeout_s": 1.0})
+        store.append("building", None, {"candidate": mine, "name": "again"})
     clock = Clock()
     machine = Machine(clock)
     resume(tmp_path / "run", problem=PROBLEM, make_runner=lambda *_: machine, clock=clock)

@@ -11,8 +11,23 @@ proposers/     how a candidate is made, one file each
 rowwise/       C++ for row-wise chains, generated from the reference
 """
 
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
 from .loop import Settings
 from .result import Best, Result
 from .start import optimize, resume
 
 __all__ = ["Best", "Result", "Settings", "optimize", "resume"]
+
+
+class _CallableModule(ModuleType):
+    """`tilewright.optimize` is this package and the public function at once: the design gives both the same word."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return import_module("tilewright.api").optimize(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 Clock = Callable[[], float]
 
-FRESH_PROCESS_S = 4.0  # starting an interpreter with torch in it, on a slow machine
+FRESH_PROCESS_S = 3.0  # starting an interpreter with torch in it
+THOROUGH_S = 3.0  # timing a certified candidate
+CERTIFY_CHECKS = 3.0  # a certificate judges about this many times as many inputs as a check in the search
 LEAST_SHARE, MOST_SHARE = 0.15, 0.45
 FINALISTS = 3
 BASELINE_TIMEOUT_S, TIMEOUT_S = 90.0, 20.0
@@ -33,13 +35,15 @@ class Budget:
     def left_s(self) -> float:
         return max(0.0, self.total_s - self.spent_s)
 
-    def finals_s(self, baseline_cost_s: float, contender_cost_s: float) -> float:
-        """Return the seconds to keep for the finals, from what the best baseline and a contender cost to evaluate.
+    def finals_s(self, baseline_cost_s: float, contender_cost_s: float, check_s: float) -> float:
+        """Return the seconds to keep for the finals, from what the best baseline and a contender cost to evaluate, and
+        from the dearest check so far, which had to make its truths.
 
-        Each finalist is started afresh for the paired timing, and the winner again to be certified.
+        Each finalist is started afresh for the paired timing, and the winner again to be certified: on every family of
+        inputs, each with a truth of its own.
         """
-        paired_s = FRESH_PROCESS_S + baseline_cost_s + FINALISTS * contender_cost_s + self.pairing_s()
-        certify_s = FRESH_PROCESS_S + 2 * contender_cost_s
+        paired_s = 2 * FRESH_PROCESS_S + baseline_cost_s + contender_cost_s + self.pairing_s()
+        certify_s = FRESH_PROCESS_S + CERTIFY_CHECKS * check_s + THOROUGH_S
         return min(max(paired_s + certify_s, LEAST_SHARE * self.total_s), MOST_SHARE * self.total_s)
 
     def pairing_s(self) -> float:

@@ -5,7 +5,7 @@ What is returned is certified, and its paired time against the best baseline is 
 
 from __future__ import annotations
 
-from ..candidate import CandidateError
+from ..candidate import CandidateError, Status
 from ..measure.nouns import Comparison
 from ..problem import Problem, Workload
 from ..record import Record
@@ -49,14 +49,15 @@ class Finals:
         baselines, contenders = self.history.timed("baseline"), self.history.timed("seed", "child")
         baseline_cost_s = baselines[0].cost.total_s if baselines else FIRST_BASELINE_COST_S
         contender_cost_s = contenders[0].cost.total_s if contenders else FIRST_COST_S
-        return self.budget.finals_s(baseline_cost_s, contender_cost_s)
+        check_s = max((r.cost.check_s for r in self.history.timed()), default=FIRST_COST_S)
+        return self.budget.finals_s(baseline_cost_s, contender_cost_s, check_s)
 
     def _finalists(self) -> list[Record]:
         """The fastest contenders, as many as there is time for."""
         contenders = self.history.timed("seed", "child")[:FINALISTS]
         near = [r for r in contenders if (r.median_s or 0.0) <= NEAR * (contenders[0].median_s or 0.0)]
         each_s = FRESH_PROCESS_S + (near[0].cost.total_s if near else 0.0)
-        room = int((self.budget.left_s - self.budget.pairing_s()) / each_s) - 2
+        room = int((self.budget.left_s - self.needs_s()) / each_s) + 1
         chosen = near[: max(1, room)]
         for record in chosen:
             self.journal.write("finalist", record.candidate, name=record.name, median_s=record.median_s)
@@ -113,6 +114,10 @@ class Finals:
                 return None
             self.journal.write("certifying", record.candidate, name=record.name)
             certified = self._certified_now(record)
+            if certified.status is Status.TIMEOUT and self.budget.left_s <= 0.0:
+                reason = f"the time ran out while {record.name} was being certified: give a larger budget"
+                self.journal.write("note", f"uncertified {record.candidate}", reason=reason)
+                return None
             self.journal.write("certified", record.candidate, record=certified.model_dump(mode="json"))
         certified = self.history.certified[record.candidate]
         if not certified.passed:

@@ -85,7 +85,7 @@ class History:
         """Records that passed and were timed to the end, fastest first, of candidates of `stages` (or of all)."""
         found = [
             r
-            for digest, r in self.records.items()
+            for digest, r in list(self.records.items())  # listed at once: evaluations ask from their own thread
             if r.passed and r.measurement is not None and not r.stopped and _compiled(r)
             if not stages or self.proposed[digest].stage in stages
         ]

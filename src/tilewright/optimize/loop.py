@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..candidate import Candidate, Status
 from ..problem import Problem, Workload
 from ..record import Record
-from ..run import Runner, lost
+from ..run import Bounds, Runner, lost
 from . import proposers, strategies
 from .context import Context, Declined
 from .finals import Finals
@@ -33,7 +33,8 @@ EXTRA_SHARE = 0.3  # what a further variant of a baseline may cost, as a part of
 
 @dataclass(frozen=True)
 class Settings:
-    """How to search. `proposers` limits who is asked for seeds (baselines always are); None asks everyone."""
+    """How to search. `proposers` limits who is asked for seeds, and, if it names a baseline, for baselines too; None
+    asks everyone. `max_evaluations` ends the search before the budget does."""
 
     strategy: str = "tpe"
     seed: int = 0
@@ -63,10 +64,12 @@ class Family:
             self.times_s.append(time_s)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Flight:
+    """An evaluation under way; `full_time` is False once it was given less than the standard time."""
+
     item: Proposed
-    full_time: bool
+    full_time: bool = True
 
 
 class Search:
@@ -130,10 +133,10 @@ class Search:
             user=self.user,
         )
         for stage in ("baseline", "seed"):
-            for name in proposers.names(stage):
-                wanted = self.settings.proposers is None or name in self.settings.proposers
-                if stage == "baseline" or wanted:
-                    self._ask_proposer(name, stage, context)
+            known = proposers.names(stage)
+            named = known if self.settings.proposers is None else [n for n in known if n in self.settings.proposers]
+            for name in named if named or stage == "seed" else known:
+                self._ask_proposer(name, stage, context)
 
     def _ask_proposer(self, name: str, stage: proposers.Stage, context: Context) -> None:
         try:
@@ -248,10 +251,9 @@ class Search:
             record = lost(candidate, "the run ended twice while this candidate was under way; it is left alone")
             self.journal.evaluated(record)
             return
-        timeout_s, full = self.budget.timeout_s(self._keep_s(), compiles=item.stage == "baseline")
-        self.journal.write("building", None, candidate=candidate.digest, name=candidate.name, timeout_s=timeout_s)
-        future = self.runner.submit(candidate, stop_above=lambda: self._hopeless_s(item), timeout_s=timeout_s)
-        self._flying[future] = _Flight(item, full)
+        self.journal.write("building", None, candidate=candidate.digest, name=candidate.name)
+        flight = _Flight(item)
+        self._flying[self.runner.submit(candidate, lambda: self._bounds(flight))] = flight
 
     def _settle(self, flight: _Flight, future: Future[Record]) -> None:
         """Take one result in: ours to retry, cut short by the budget, or an outcome to keep and tell."""
@@ -285,6 +287,15 @@ class Search:
             publish_best(self.journal.store.folder, self.history.proposed[best.candidate].candidate)
 
     # Limits
+
+    def _bounds(self, flight: _Flight) -> Bounds:
+        """What an evaluation may take, asked when its turn comes, from whatever thread it runs in."""
+        item = flight.item
+        # The first evaluation makes the truths that all others use, and nothing can be said without it.
+        first = next(iter(self.history.proposed)) == item.candidate.digest
+        keep_s = 0.0 if first else self._keep_s()
+        timeout_s, flight.full_time = self.budget.timeout_s(keep_s, compiles=item.stage == "baseline")
+        return Bounds(timeout_s, self._hopeless_s(item))
 
     def _hopeless_s(self, item: Proposed) -> float | None:
         """The time above which a candidate is given up; baselines and the user's own kernel are timed to the end."""

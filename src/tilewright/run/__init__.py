@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from ..candidate import Candidate, CandidateError, Status
@@ -16,7 +17,16 @@ from ..measure.nouns import Comparison, Measurement
 from ..record import Record
 from ..schema import Noun
 
-Limit = Callable[[], float | None]
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of one evaluation: timing is given up above `stop_above_s`, and all of it after `timeout_s`."""
+
+    timeout_s: float
+    stop_above_s: float | None = None
+
+
+AskBounds = Callable[[], Bounds]
 Paired = tuple[dict[str, Record], list[Comparison]]
 
 
@@ -29,9 +39,9 @@ class Runner(Protocol):
     refill_at: int
     fatal: tuple[type[Exception], ...]
 
-    def submit(self, candidate: Candidate, *, stop_above: Limit, timeout_s: float) -> Future[Record]:
-        """Begin to evaluate: build, check, time. Timing is given up above `stop_above()` seconds, asked for when it
-        starts. Faults of the candidate are in the record; an exception of the future is a fault of ours."""
+    def submit(self, candidate: Candidate, bounds: AskBounds) -> Future[Record]:
+        """Begin to evaluate: build, check, time. `bounds()` is asked, once, when its turn has come. Faults of the
+        candidate are in the record; an exception of the future is a fault of ours."""
         ...
 
     def working(self) -> AbstractContextManager[None]:

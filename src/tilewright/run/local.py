@@ -16,7 +16,7 @@ from ..candidate import Candidate, CandidateError
 from ..child.sandbox import is_weak
 from ..evaluate import CannotDo, Evaluator
 from ..record import Record
-from . import Limit, Paired, failed
+from . import AskBounds, Paired, failed
 
 
 class Gate:
@@ -64,9 +64,9 @@ class LocalRunner:
         self._builds = ThreadPoolExecutor(self.slots, thread_name_prefix="build")
         self._measures = ThreadPoolExecutor(1, thread_name_prefix="measure")
 
-    def submit(self, candidate: Candidate, *, stop_above: Limit, timeout_s: float) -> Future[Record]:
+    def submit(self, candidate: Candidate, bounds: AskBounds) -> Future[Record]:
         built = self._builds.submit(self._build, candidate)
-        return self._measures.submit(self._measure, candidate, built, stop_above, timeout_s)
+        return self._measures.submit(self._measure, candidate, built, bounds)
 
     def working(self) -> AbstractContextManager[None]:
         return self._gate.shared()
@@ -89,13 +89,14 @@ class LocalRunner:
         with self._gate.shared():
             return self._evaluator.build(candidate)
 
-    def _measure(self, candidate: Candidate, built: Future[float], stop_above: Limit, timeout_s: float) -> Record:
+    def _measure(self, candidate: Candidate, built: Future[float], bounds: AskBounds) -> Record:
         try:
             build_s = built.result()
         except CandidateError as error:
             return failed(candidate, error)
         with self._gate.alone():
-            record = self._evaluator.evaluate(candidate, stop_above_s=stop_above(), timeout_s=timeout_s)
+            asked = bounds()
+            record = self._evaluator.evaluate(candidate, stop_above_s=asked.stop_above_s, timeout_s=asked.timeout_s)
         if record.facts and is_weak(str(record.facts["sandbox"])) and not self._evaluator.allow_weak_sandbox:
             raise CannotDo(
                 "a search ends with a certificate, which needs a sandbox that hides this process from the candidate; "

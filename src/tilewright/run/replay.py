@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from ..candidate import Candidate
 from ..record import Record
-from . import Limit, Paired, lost, unpaired
+from . import AskBounds, Paired, lost, unpaired
 
 
 class ReplayRunner:
@@ -21,7 +21,8 @@ class ReplayRunner:
         self.fatal: tuple[type[Exception], ...] = ()
         self.records = {r.candidate: r for r in records}
 
-    def submit(self, candidate: Candidate, *, stop_above: Limit, timeout_s: float) -> Future[Record]:
+    def submit(self, candidate: Candidate, bounds: AskBounds) -> Future[Record]:
+        bounds()
         answer: Future[Record] = Future()
         answer.set_result(self._answer(candidate))
         return answer
