@@ -10,7 +10,7 @@ from typing import Any
 
 from . import units
 from .candidate import Candidate
-from .device import detect
+from .device import detect, environment
 from .evaluate import Evaluator
 from .formats import InputError
 from .optimize import Result, Settings
@@ -83,7 +83,7 @@ def go_on(run: str | Path, started_s: float, allow_weak_sandbox: bool, progress:
 
 
 def finish(result: Result, folder: Path) -> Result:
-    """Write the page of a finished run, and return its result with `entries` (the table) and `report` (the page)."""
+    """Write the page of a finished run; return its result with `entries` (the table), `report` and `environment`."""
     page = folder / PAGE
     page.write_text(render(view_of(folder)), encoding="utf-8")
     store = Store.open(folder, write=False)
@@ -91,7 +91,8 @@ def finish(result: Result, folder: Path) -> Result:
         table = entries(replay(store))
     finally:
         store.close()
-    return result.with_(entries=[e.model_dump(mode="json") for e in table], report=str(page))
+    rows = [e.model_dump(mode="json") for e in table]
+    return result.with_(entries=rows, report=str(page), environment=environment())
 
 
 def entries(history: History) -> list[Entry]:

@@ -1,0 +1,107 @@
+"""Fill the README's tables from what is recorded under bench/results, so that no number is typed by hand.
+
+    python bench/readme_tables.py            write the tables
+    python bench/readme_tables.py --check    end with 1 if the README says something else
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->` and is made from bench/results/NAME.json, which is the
+`--json` of an optimize or bench command, or {"caption", "columns", "rows"}. It is empty where nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tilewright import units
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "results"
+README = ROOT / "README.md"
+_PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+
+
+def filled(text: str, results: Path = RESULTS) -> str:
+    """Return `text` with every table made anew from the files in `results`."""
+
+    def table(place: re.Match[str]) -> str:
+        recorded = results / f"{place[2]}.json"
+        body = table_of(json.loads(recorded.read_text())) if recorded.is_file() else ""
+        return place[1] + body + place[3]
+
+    return _PLACE.sub(table, text)
+
+
+def table_of(data: dict[str, Any]) -> str:
+    """Return one recorded result as a Markdown table with its caption."""
+    if "columns" in data:
+        return markdown(data.get("caption", ""), data["columns"], data["rows"])
+    return _search(data) if "evaluations" in data else _bench(data)
+
+
+def markdown(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (columns, ["---"] * len(columns), *rows)]
+    return (f"{caption}\n\n" if caption else "") + "\n".join(lines) + "\n"
+
+
+def _search(data: dict[str, Any]) -> str:
+    entries = [e for e in data["entries"] if e["median_s"]]
+    bases = list(dict.fromkeys(name for e in entries for name in e["speedup"]))
+    rows = [
+        [e["name"], e["status"], *_times(e), *(units.times(e["speedup"].get(b)) for b in bases)]
+        for e in sorted(entries, key=lambda e: e["median_s"])
+    ]
+    caption = (
+        f"`{data['problem']}` on `{data['workload']}`: {data['evaluations']} evaluations in {data['spent_s']:.0f} s"
+    )
+    columns = ["candidate", "verdict", "median (95 % interval)", "of bound", *(f"over {b}" for b in bases)]
+    return markdown(caption + _machine(data) + ".", columns, rows)
+
+
+def _bench(data: dict[str, Any]) -> str:
+    bases = list(dict.fromkeys(name for r in data["rows"] for name in r["speedup"]))
+    rows = [
+        [r["op"], r["impl"], r["workload"], r["status"], *_times(r), *(units.times(r["speedup"].get(b)) for b in bases)]
+        for r in data["rows"]
+    ]
+    columns = [
+        "operator",
+        "impl",
+        "workload",
+        "verdict",
+        "median (95 % interval)",
+        "of bound",
+        *(f"over {b}" for b in bases),
+    ]
+    return markdown(f"Verified, then timed side by side{_machine(data)}.", columns, rows)
+
+
+def _times(row: dict[str, Any]) -> list[str]:
+    low, high = units.seconds(row["ci_low_s"]), units.seconds(row["ci_high_s"])
+    return [f"{units.seconds(row['median_s'])} ({low} to {high})", units.percent(row["fraction_of_bound"])]
+
+
+def _machine(data: dict[str, Any]) -> str:
+    found = data.get("environment", {})
+    parts = [found.get("cpu"), f"{found['cores']} cores" if found.get("cores") else "", found.get("gpu")]
+    parts += [f"torch {found['torch']}" if found.get("torch") else ""]
+    said = ", ".join(str(p) for p in parts if p)
+    return f", on {said}" if said else ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    before = README.read_text()
+    after = filled(before)
+    if "--check" in arguments:
+        if before != after:
+            print("README.md is not what bench/results says: run make readme", file=sys.stderr)
+        return int(before != after)
+    README.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
