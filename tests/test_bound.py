@@ -93,6 +93,8 @@ def test_quality_says_how_far_to_trust_it() -> None:
     assert bound(memory, faults).fresh_s == pytest.approx(8.0)
     assert bound(memory.with_(quality="counted"), cpu()).quality == "loose"
     assert bound(memory, H200).quality == "loose"
+    assert bound(memory, cpu(load=2.0)).quality == "loose"
+    assert "2.0 cores busy" in bound(memory, cpu(load=2.0)).derivation
     assert bound(memory, cpu().with_(profile=None)).quality == "vacuous"
     assert bound(memory, cpu().with_(profile=None)).achievable_s is None
 

@@ -120,7 +120,7 @@ def full_view(evaluations: int = 200) -> RunView:
 class Page(HTMLParser):
     """Tags with their attributes, the text by tag, and whether tags close in order."""
 
-    VOID = frozenset(("meta", "link", "br", "img", "hr", "input"))
+    VOID = frozenset(("meta", "link", "br", "wbr", "img", "hr", "input"))
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)

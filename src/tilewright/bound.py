@@ -14,7 +14,8 @@ Quality of `achievable_s`:
 - narrow   the cost is declared, one limit stands out, and every rate in it was measured;
 - ok       a second limit is more than half of the first (overlap is assumed, not shown), or the call floor is the
            limit, or page faults of freshly allocated outputs would cost more than the bound itself;
-- loose    the cost was counted from the reference, or a rate is from a datasheet or of a wider dtype;
+- loose    the cost was counted from the reference, or a rate is from a datasheet or of a wider dtype, or the machine
+           was busy with something else when it was measured;
 - vacuous  there is nothing to compute it from.
 """
 
@@ -42,6 +43,7 @@ _STAND_INS = {
     "bfloat16": (("float16", 1),),
     "float16": (("bfloat16", 1),),
 }
+_BUSY_LOAD = 0.5  # other runnable processes, on average, above which measured ceilings may be too low
 _WIDER = {"bfloat16": "float32", "float16": "float32", "int8": "float32", "float8": "float32", "tf32": "float32"}
 
 
@@ -111,7 +113,10 @@ def _measured(cost: Cost, profile: Profile, cold: bool) -> Bound:
     fresh_s = cost.bytes_written / rate_at(profile.fresh_write, cost.bytes_written) if profile.fresh_write else None
     if fresh_s and fresh_s > terms[limiter]:
         texts.append(f"not in the bound: page faults of fresh outputs, {units.seconds(fresh_s)}")
-    loose = cost.quality == "counted" or substituted
+    busy = profile.load > _BUSY_LOAD
+    if busy:
+        texts.append(f"measured while others kept {profile.load:.1f} cores busy: calibrate again")
+    loose = cost.quality == "counted" or substituted or busy
     return Bound(
         achievable_s=terms[limiter],
         limiter=limiter,

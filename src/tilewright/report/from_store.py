@@ -87,11 +87,14 @@ def _summary(run: _Run) -> str:
     best = run.best
     if not best:
         return "" if run.history.result is None else "no candidate passed"
-    parts = [f"{units.times(ratio)} over {name}" for name, ratio in best.get("speedup", {}).items()]
+    name = str(best["candidate"])
+    parts = [f"{units.times(ratio)} over {n}" for n, ratio in best.get("speedup", {}).items() if n != name]
     fraction = best.get("fraction_of_bound")
     at = f", at {units.percent(fraction)} of the bound" if fraction else ""
     proved = "" if best.get("certified") else ", not certified"
-    return f"{best['candidate']}: {', '.join(parts) or 'no baseline to compare with'}{at}{proved}"
+    stays = run.result.get("status") == "nothing_better"
+    said = f"the baseline {name} stays" if stays else name
+    return f"{said}{': ' if parts else ''}{', '.join(parts)}{at}{proved}"
 
 
 def _workload(run: _Run) -> WorkloadView:
@@ -181,8 +184,7 @@ def _roof(run: _Run) -> RoofView | None:
         if memory := ceilings.pop("memory", None):
             cache = ceilings.pop("cache", None)
             dtype = str(run.history.config.get("workload", {}).get("dtype", ""))
-            kept = {n: rate for n, rate in ceilings.items() if n == dtype or rate == max(ceilings.values())}
-            return RoofView(memory, kept or ceilings, cache)
+            return RoofView(memory, {dtype: ceilings[dtype]} if dtype in ceilings else ceilings, cache)
     return None
 
 

@@ -11,7 +11,7 @@ from os import PathLike
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from .. import __version__, units
 from . import charts, highlight
@@ -106,7 +106,8 @@ def _figures(run: RunView, workload: WorkloadView | None) -> list[_Figure]:
         found.append(
             _Figure("of the bound", units.percent(winner.fraction), f"bound {units.seconds(workload.bound_s)}")
         )
-        found += [_Figure(f"over {name}", units.times(ratio)) for name, ratio in winner.speedup.items()]
+        others = {name: ratio for name, ratio in winner.speedup.items() if name != winner.name}
+        found += [_Figure(f"over {name}", units.times(ratio)) for name, ratio in others.items()]
     elif len(run.workloads) > 1:
         found += _aggregates(run.workloads)
     if run.evaluations is not None:
@@ -184,10 +185,15 @@ def _tone(status: str) -> str:
     return "mild" if status in ("INFRA_ERROR", "NOT VERIFIED", "NOTHING BETTER", "") else "bad"
 
 
+def _breakable(status: str) -> Markup:
+    """`status` with places, after its underscores, where a narrow column may break it."""
+    return Markup("_<wbr>").join(escape(part) for part in status.split("_"))
+
+
 @cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, loader=jinja2.PackageLoader("tilewright", "report"), undefined=jinja2.StrictUndefined
     )
-    environment.globals.update(tone=_tone, seconds=units.seconds, dash=units.MISSING)
+    environment.globals.update(tone=_tone, breakable=_breakable, seconds=units.seconds, dash=units.MISSING)
     return environment.get_template("page.html.j2")
