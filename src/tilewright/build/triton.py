@@ -181,7 +181,7 @@ def _on_cpu(value: Any) -> Any:
 def cross_compile(launch: Launch, target: str) -> CompileFacts:
     """Compile `launch` for `target` and return its facts.
 
-    CandidateError(COMPILE_ERROR) carries the first line of what Triton or the assembler said.
+    CandidateError(COMPILE_ERROR) carries one line of what Triton or the assembler said.
     """
     machine = gpu_target(target)
     variant = launch.variants.get(machine.backend, "was not recorded")
@@ -191,12 +191,20 @@ def cross_compile(launch: Launch, target: str) -> CompileFacts:
         source = _source_class(launch.kernel)(launch.kernel, variant.signature, variant.constexprs, variant.attributes)
         binary = triton.compile(source, target=machine, options=dict(launch.options))
     except Exception as error:  # Triton raises many kinds; all of them mean that this kernel does not compile
-        message = first_line(f"{type(error).__name__}: {error}")
-        raise CandidateError(Status.COMPILE_ERROR, f"{launch.name} for {target}: {message}") from error
+        raise CandidateError(Status.COMPILE_ERROR, f"{launch.name} for {target}: {_reason(error)}") from error
     threads = binary.metadata.num_warps * machine.warp_size
     if machine.backend == "hip":
         return amdgcn_facts(launch.name, target, binary.asm["amdgcn"], threads, binary.metadata.shared)
     return cubin_facts(launch.name, target, binary.asm["cubin"], threads, binary.metadata.shared)
+
+
+def _reason(error: Exception) -> str:
+    """One line: Triton's own errors begin with the place, go on with the source, and end with the reason."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and re.match(r"at \d+:\d+:", lines[0]):
+        said = lines[-1] if set(lines[-1]) != {"^"} else first_line(repr(error.__cause__))
+        return f"{type(error).__name__} {lines[0]} {said}"[:300]
+    return first_line(f"{type(error).__name__}: {error}")
 
 
 def _source_class(kernel: JITFunction) -> type[ASTSource]:

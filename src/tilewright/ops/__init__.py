@@ -6,8 +6,10 @@ file, of its public function and of its `PROBLEM` are one word. Files that start
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import sys
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -27,13 +29,17 @@ def module(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}")
 
 
+@cache
 def get(name: str) -> Problem:
-    """Return the problem that operator `name` solves. ImportError if the file breaks the rule of one word."""
+    """Return the problem that operator `name` solves, its digest made of the operator's source.
+
+    KeyError names the operators that exist; ImportError says how a file breaks the rule of one word.
+    """
     found = module(name)
     problem = getattr(found, "PROBLEM", None)
     if not isinstance(problem, Problem) or problem.name != name or not callable(getattr(found, name, None)):
         raise ImportError(f"ops/{name}.py must define the function {name} and PROBLEM = Problem(name={name!r}, ...)")
-    return problem
+    return problem if problem.source else problem.with_(source=inspect.getsource(found))
 
 
 def __getattr__(name: str) -> Any:
