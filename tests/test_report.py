@@ -234,6 +234,22 @@ def test_marks_lie_inside_their_pictures() -> None:
             assert 0 <= float(mark.attrib["cy"]) <= height
 
 
+RATES = st.floats(1e6, 1e15)
+
+
+@given(RATES, RATES, RATES, st.integers(1, 1 << 40), st.integers(1, 1 << 50), st.floats(1e-7, 1e3))
+def test_rooflines_stay_inside_their_picture(
+    memory: float, cache: float, peak: float, moved: int, flops: int, time_s: float
+) -> None:
+    workload = WorkloadView("w", (row("k", time_s, winner=True),), bytes_moved=moved, flops=flops)
+    root = ElementTree.fromstring(str(charts.roofline((workload,), RoofView(memory, {"float32": peak}, cache))))
+    width, height = (float(v) for v in root.attrib["viewBox"].split()[2:])
+    places = [tuple(map(float, p.split())) for e in root.iter("path") for p in e.attrib["d"][1:].split("L")]
+    places += [(float(e.attrib[f"x{i}"]), float(e.attrib[f"y{i}"])) for e in root.iter("line") for i in (1, 2)]
+    places += [(float(e.attrib["cx"]), float(e.attrib["cy"])) for e in root.iter("circle")]
+    assert all(-0.1 <= x <= width + 0.1 and -0.1 <= y <= height + 0.1 for x, y in places)
+
+
 def test_bench_rows_make_a_page_with_their_own_baselines() -> None:
     def line(impl: str, time_s: float | None, verified: bool = True) -> dict[str, object]:
         about = {

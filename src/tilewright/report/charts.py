@@ -94,8 +94,9 @@ def roofline(workloads: Sequence[WorkloadView], roof: RoofView | None) -> Markup
     if roof is None or not points:
         return ""
     peak = max(roof.compute.values(), default=0.0) or max(y for _, y, _, _ in points)
-    ridge = peak / roof.memory_bytes_per_s
-    low_x, high_x = min(ridge, *(p[0] for p in points)) / 6, max(ridge, *(p[0] for p in points)) * 6
+    knees = [peak / rate for rate in (roof.memory_bytes_per_s, roof.cache_bytes_per_s) if rate]
+    spots = [*knees, *(p[0] for p in points)]
+    low_x, high_x = min(spots) / 6, max(spots) * 6
     slowest, fastest = min(p[1] for p in points), max(p[1] for p in points)
     top, bottom, left, right = 14.0, 268.0, 48.0, WIDTH - 4.0
     x = Scale(low_x, high_x, left, right, log=True)
@@ -120,6 +121,8 @@ def _ceilings(roof: RoofView, x: Scale, y: Scale, peak: float) -> list[Markup]:
         slopes.append(("cache", roof.cache_bytes_per_s))
     for name, rate in slopes:
         start = max(x.low, y.low / rate)
+        if rate * start >= peak:  # the whole line would lie above the highest ceiling
+            continue
         points = [(x(start), y(start * rate)), (x(peak / rate), y(peak))]
         marks.append(path(points, f"roof {name}"))
         (x1, y1), (x2, y2) = points
@@ -129,7 +132,8 @@ def _ceilings(roof: RoofView, x: Scale, y: Scale, peak: float) -> list[Markup]:
         if all(abs(y(rate) - y(other)) > 13 for _, other in distinct) and rate > y.low:
             distinct.append((dtype, rate))
     for dtype, rate in distinct:
-        marks.append(line(x(rate / roof.memory_bytes_per_s), y(rate), x.end, y(rate), "roof compute"))
+        knee = max(x.low, rate / roof.memory_bytes_per_s)
+        marks.append(line(x(knee), y(rate), x.end, y(rate), "roof compute"))
         words = f"{dtype} {units.operations(rate, 'flop/s')}"
         marks.append(text(x.end - 2, y(rate) - 5, words, "roof-label", "end"))
     return marks
