@@ -239,7 +239,7 @@ def test_integers_are_exact(dtype):
 def everything_special(x):
     return (
         torch.exp(x), torch.log(x), torch.tanh(x), torch.sigmoid(x), torch.erf(x), torch.log1p(x), torch.expm1(x),
-        F.relu(x), torch.round(x), x.clamp(-1, 1), x.amax(-1), x.sum(-1), F.softmax(x, -1), torch.sign(x), F.gelu(x),
+        F.relu(x), torch.round(x), x.clamp(-1, 1), x.amax(-1), x.sum(-1), F.softmax(x, -1), torch.sign(x), F.silu(x),
     )  # fmt: skip
 
 
@@ -255,6 +255,16 @@ def test_nan_and_infinities_are_kept():
         assert torch.equal(ours.isnan(), theirs.isnan())
         assert torch.equal(ours == float("inf"), theirs == float("inf"))
         assert torch.equal(ours == float("-inf"), theirs == float("-inf"))
+
+
+def test_gelu_at_infinity_is_that_of_float64():
+    problem = make_problem(
+        lambda x: F.gelu(x), lambda g: torch.tensor([[float("inf"), -float("inf"), float("nan"), 2.0]])
+    )
+    x = problem.make_inputs(WORKLOAD, 0).args["x"]
+    ours, exact = bind(generate(problem, WORKLOAD))(x), F.gelu(x.double())
+    assert torch.equal(ours.isnan(), exact.isnan())
+    assert torch.equal(ours.isinf(), exact.isinf())
 
 
 FUNCTION_RANGES = {

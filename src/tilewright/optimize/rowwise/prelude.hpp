@@ -186,6 +186,15 @@ template <class V, class S, class Step> struct Reduce {
 typedef float HF __attribute__((vector_size(VECTOR * 2)));
 typedef double HD __attribute__((vector_size(VECTOR * 4)));
 struct Halves { HF low, high; };
+INLINE HD widen(HF x) {
+#if VECTOR == 16 && defined(__AVX512F__)
+  HD y;
+  asm("vcvtps2pd %1, %0" : "=v"(y) : "v"(x));  // g++ 12 would do it in four steps
+  return y;
+#else
+  return __builtin_convertvector(x, HD);
+#endif
+}
 struct Sum;
 template <> struct Reduce<VF, double, Sum> {  // sums of floats are kept in double from the start
   HD low[UNROLL], high[UNROLL];
@@ -194,8 +203,8 @@ template <> struct Reduce<VF, double, Sum> {  // sums of floats are kept in doub
   template <int n> INLINE_MEMBER void add(int u, VF v) {
     if (n < W) v = select(positions() < n, v, F(0));
     const Halves h = bits<Halves>(v);
-    low[u] += __builtin_convertvector(h.low, HD);
-    high[u] += __builtin_convertvector(h.high, HD);
+    low[u] += widen(h.low);
+    high[u] += widen(h.high);
   }
   INLINE_MEMBER void fold() {}
   INLINE_MEMBER double result() {
