@@ -33,7 +33,7 @@ def test_from_problem_to_report(problem_file: str, right_file: str, tmp_path: Pa
     assert any("my_kernel" in line for line in said)
 
     assert (run / "best.py").read_text() == result.best.source
-    assert json.loads((run / "result.json").read_text())["best"]["digest"] == result.best.digest
+    assert json.loads((run / "result.json").read_text())["best"]["identity"] == result.best.identity
     page = (run / "report.html").read_text()
     assert "my_kernel" in page
     assert "PASSED" in page
@@ -45,5 +45,5 @@ def test_from_problem_to_report(problem_file: str, right_file: str, tmp_path: Pa
     assert kinds[-1] == "finished"
 
     again = tw.optimize(resume=run)
-    assert again.best.digest == result.best.digest
+    assert again.best.identity == result.best.identity
     assert again.evaluations == result.evaluations

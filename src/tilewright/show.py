@@ -117,7 +117,7 @@ def optimize(result: Any) -> None:
     entries = getattr(result, "entries", [])
     bases = list(dict.fromkeys(name for e in entries for name in e["speedup"]))
     columns = ["candidate", "verdict", "median", "95 % interval", "of bound", *(f"vs {b}" for b in bases)]
-    best = result.best.digest if result.best else ""
+    best = result.best.identity if result.best else ""
     rows = []
     for e in entries:
         name = f"[bold]{escape(e['name'])}[/]" if e["candidate"] == best else escape(e["name"])
