@@ -4,6 +4,8 @@ rounding.py    spacing of a dtype, rounding, classes of non-finite values
 arithmetic.py  the reference in float64, and as a plain kernel would compute it
 noise.py       errors summed by row and column
 limits.py      what an honest implementation may err by, and every constant
+outputs.py     one output's truth
+runs.py        the reference's own errors
 truth.py       make_truth
 judge.py       judge
 families.py    the kinds of inputs

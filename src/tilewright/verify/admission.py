@@ -15,7 +15,8 @@ from ..child.session import Outcome, OutputMeta
 from ..problem import Inputs, Problem, Workload
 from .cases import Case, TruthCache
 from .judge import judge
-from .truth import OutputTruth, Truth
+from .outputs import OutputTruth
+from .truth import Truth
 
 Degenerate = Callable[[OutputTruth, Inputs], torch.Tensor | None]
 
@@ -147,7 +148,8 @@ def _insensitive(problem: Problem, inputs: Inputs, right: Sequence[torch.Tensor]
 
 def _other(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Other values of about the same scale: the tensor's own, reversed, plus as much noise."""
-    noise = torch.randn(tensor.shape, generator=generator).to(tensor.dtype) * tensor.double().std(correction=0)
+    scale = float(tensor.double().std(correction=0)) or 1.0
+    noise = torch.randn(tensor.shape, generator=generator) * scale
     return (tensor.flip(-1) if tensor.ndim else tensor) + noise.to(tensor.dtype)
 
 

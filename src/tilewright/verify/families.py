@@ -166,7 +166,9 @@ def _domain(t: torch.Tensor) -> str:
         return "fixed"
     if bool((wide < 0).any()):
         return "any"
-    sums_to_one = (wide.sum(-1) - 1).abs().amax() <= t.shape[-1] * torch.finfo(t.dtype).eps
+    # Probabilities sum to one as exactly as float32, in which they are usually made, or their own dtype can say.
+    eps = max(torch.finfo(t.dtype).eps, torch.finfo(torch.float32).eps)
+    sums_to_one = (wide.sum(-1) - 1).abs().amax() <= t.shape[-1] * eps
     return "fixed" if bool(sums_to_one) else "positive"
 
 

@@ -14,8 +14,9 @@ import torch
 from ..candidate import Status
 from .limits import MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits
 from .noise import Sums
+from .outputs import OutputTruth, error_of, error_sums
 from .rounding import FINITE, classes, ulp
-from .truth import OutputTruth, Truth, error_of, error_sums
+from .truth import Truth
 
 if TYPE_CHECKING:
     from ..child.session import Outcome, OutputMeta

@@ -1,0 +1,88 @@
+"""One output's truth, and the error of any value against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from . import native
+from .limits import Limits, limits_for
+from .noise import Grid, Layout, Sums, sums
+from .rounding import FINITE, classes, rounded
+
+
+@dataclass
+class OutputTruth:
+    """One output. `value_RN` is float64 as rows (zero where not finite or not judged), `dtype` what the reference
+    returns at the working dtype, `codes` its non-finite classes or None, `exact` integer or bool values, `open_RN`
+    marks elements beside a jump of the reference, whose value must lie between `low_RN` and `high_RN`."""
+
+    name: str
+    layout: Layout
+    dtype: torch.dtype
+    value_RN: torch.Tensor | None = None
+    exact: torch.Tensor | None = None
+    codes: torch.Tensor | None = None
+    grid: Grid | None = None
+    runs: list[Sums] = field(default_factory=list)
+    rounded_runs: int = 0
+    open_RN: torch.Tensor | None = None
+    low_RN: torch.Tensor | None = None
+    high_RN: torch.Tensor | None = None
+    _limits: dict[bool, Limits] = field(default_factory=dict, repr=False)
+
+    def limits(self, truncating: bool = False) -> Limits:
+        truncating = truncating and self.dtype == torch.bfloat16
+        if truncating not in self._limits:
+            assert self.grid is not None
+            self._limits[truncating] = limits_for(self.grid, self.runs, truncating)
+        return self._limits[truncating]
+
+    @property
+    def nbytes(self) -> int:
+        held = (self.value_RN, self.exact, self.codes, self.open_RN, self.low_RN, self.high_RN)
+        return sum(t.numel() * t.element_size() for t in held if t is not None)
+
+
+def begin(name: str, value: torch.Tensor, dtype: torch.dtype) -> OutputTruth:
+    layout = Layout.of(tuple(value.shape))
+    if not dtype.is_floating_point:
+        return OutputTruth(name, layout, dtype, exact=value.detach().clone())
+    value = value.detach().double()
+    codes = None
+    if not bool(torch.isfinite(value.sum())) or float(_largest(value)) > torch.finfo(dtype).max:
+        codes = classes(rounded(value, dtype))
+        codes = codes if bool(codes.any()) else None
+    if codes is not None:
+        value = torch.where(codes == FINITE, value, 0.0)
+    return OutputTruth(name, layout, dtype, value_RN=layout.view(value), codes=codes)
+
+
+def _largest(value: torch.Tensor) -> torch.Tensor:
+    return torch.maximum(value.amax(), -value.amin()) if value.numel() else torch.zeros(())
+
+
+def error_sums(truth: OutputTruth, value_RN: torch.Tensor) -> Sums:
+    """Sum up the error of `value_RN` against the truth."""
+    assert truth.value_RN is not None
+    codes_RN = None if truth.codes is None else truth.layout.view(truth.codes)
+    fast = native.error_sums(value_RN, truth.value_RN, codes_RN, truth.open_RN)
+    return Sums(*fast) if fast is not None else sums(error_of(truth, value_RN), truth.value_RN)
+
+
+def error_of(truth: OutputTruth, value_RN: torch.Tensor) -> Callable[[slice], torch.Tensor]:
+    """Return rows -> error of `value_RN` in float64, zero wherever nothing is judged."""
+    assert truth.value_RN is not None
+    right_RN, codes_RN = truth.value_RN, None if truth.codes is None else truth.layout.view(truth.codes)
+
+    def error(part: slice) -> torch.Tensor:
+        e = value_RN[part].double() - right_RN[part]
+        if codes_RN is not None:
+            e = torch.where(codes_RN[part] == FINITE, e, 0.0)
+        if truth.open_RN is not None:
+            e = e.masked_fill(truth.open_RN[part], 0.0)
+        return torch.nan_to_num_(e, nan=0.0, posinf=0.0, neginf=0.0) if codes_RN is not None else e
+
+    return error
