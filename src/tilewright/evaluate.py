@@ -359,16 +359,24 @@ def _watchdog(session: Session, timeout_s: float | None) -> Iterator[None]:
     if timeout_s is None:
         yield
         return
-    timer = threading.Timer(timeout_s, session.child.kill)
+    fired = threading.Event()
+
+    def end() -> None:
+        fired.set()
+        session.child.kill()
+
+    timer = threading.Timer(timeout_s, end)
     timer.start()
     try:
         yield
     except CandidateError:
-        if not timer.is_alive():
-            raise CandidateError(Status.TIMEOUT, f"the evaluation took more than {timeout_s:.0f} s; killed") from None
-        raise
+        if not fired.is_set():
+            raise
     finally:
         timer.cancel()
+    # The verdict may have taken the death of the child for a fault of its own, so this is said in either case.
+    if fired.is_set():
+        raise CandidateError(Status.TIMEOUT, f"the evaluation took more than {timeout_s:.0f} s; killed")
 
 
 def _interpreted(candidate: Candidate) -> bool:
