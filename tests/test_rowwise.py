@@ -379,6 +379,7 @@ class Scale(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(size))
         self.register_buffer("shift", torch.zeros(size))
+        self.register_buffer("slope", torch.arange(size).float(), persistent=False)
 
 
 class Model(nn.Module):
@@ -387,9 +388,9 @@ class Model(nn.Module):
         self.scale = Scale(size)
         self.eps = eps
 
-    def forward(self, x):
+    def forward(self, x, unused=None):
         mean_square = x.pow(2).mean(-1, keepdim=True)
-        return x * torch.rsqrt(mean_square + self.eps) * self.scale.weight + self.scale.shift
+        return x * torch.rsqrt(mean_square + self.eps) * self.scale.weight + self.scale.shift * self.scale.slope
 
 
 def get_inputs():

@@ -73,7 +73,8 @@ def apply(value: Value, args: list[str]) -> str:
 def fraction(var: str, div: int, mod: int, bound: int) -> str:
     """(var / div) % mod, shorter where var < bound makes a part of it idle."""
     text = var if div == 1 else f"{var} / {div}"
-    return text if div * mod >= bound else f"{text} % {mod}"
+    text = text if div * mod >= bound else f"{text} % {mod}"
+    return text if text == var else f"({text})"
 
 
 class Emitter:
@@ -203,11 +204,11 @@ class Emitter:
         return apply(value, [self.scalar(a) for a in value.args])
 
     def _row_offset(self, place: Address) -> str:
-        parts = [f"({fraction('r', div, mod, self.program.rows)}) * {stride}l" for div, mod, stride in place.of("r")]
+        parts = [f"{fraction('r', div, mod, self.program.rows)} * {stride}l" for div, mod, stride in place.of("r")]
         return " + ".join([*parts, str(place.off)] if place.off or not parts else parts)
 
     def _position(self, term: Term, var: str, bound: int) -> str:
-        return f"({fraction(var, term.div, term.mod, bound)}) * {term.mul}l + {term.off}l"
+        return f"{fraction(var, term.div, term.mod, bound)} * {term.mul}l + {term.off}l"
 
     # one sweep -----------------------------------------------------------------------------------------------------
 
@@ -288,7 +289,7 @@ class Emitter:
             if first and place.of("r"):
                 self.put(4, f"prefetch({name} + j);")
             return f"load<n>({name} + j)"
-        parts = [f"({fraction('c', div, mod, value.length)}) * {stride}l" for div, mod, stride in columns]
+        parts = [f"{fraction('c', div, mod, value.length)} * {stride}l" for div, mod, stride in columns]
         return f"gather<n>({name}, j, [](long c) {{ return {' + '.join(parts)}; }})"
 
     def _store(self, store: Store) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 
-class NotRowwise(Exception):  # noqa: N818 - the word of the interface
+class NotRowwise(Exception):
     """The computation is no chain of row-wise steps; the message is one line that says why."""
 
 

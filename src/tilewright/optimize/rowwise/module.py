@@ -63,7 +63,7 @@ def module_text(
     settings = f"PARAMS = {params!r}\n\nSOURCE = r'''\n{cpp}'''\n"
     check = CHECK.format(entry=ENTRY, pointers=len(program.inputs) + len(program.outputs))
     entry = _entry_text(problem, traced, inputs, program, batch)
-    text = f"{head}{loader_text().strip()}\n\nimport torch\n\n{model}\n\n{settings}\n{check}\n\n{entry}"
+    text = f"{head}{loader_text().strip()}\n\n\nimport torch\n{model}\n{settings}\n{check}\n\n{entry}"
     ast.parse(text)
     return text
 
@@ -80,8 +80,11 @@ def _model_text(problem: Problem) -> str:
     taken = names | {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
     if taken & ours:
         raise NotRowwise(f"the problem's source uses the name {sorted(taken & ours)[0]}, which the candidate needs")
-    kept = [n for n in tree.body if not _left_out(n)]
-    return "\n\n".join(ast.get_source_segment(problem.source, n) or "" for n in _with_decorators(kept))
+    kept = _with_decorators([n for n in tree.body if not _left_out(n)])
+    texts = [ast.get_source_segment(problem.source, n) or "" for n in kept]
+    imports = [t for n, t in zip(kept, texts, strict=True) if isinstance(n, ast.Import | ast.ImportFrom)]
+    rest = [t for n, t in zip(kept, texts, strict=True) if not isinstance(n, ast.Import | ast.ImportFrom)]
+    return "\n".join(t for t in imports if t != "import torch") + "\n\n" + "\n\n\n".join(rest) + "\n\n"
 
 
 def _with_decorators(nodes: list[ast.stmt]) -> list[ast.stmt]:
@@ -124,11 +127,14 @@ def entry_name(problem: Problem) -> str:
 
 
 def _header(parameters: list[inspect.Parameter], args: list[str]) -> dict[str, str]:
-    """Parameter names -> their text with simple defaults; extra positional arguments become arg0, arg1, ..."""
+    """Parameter names -> their text with simple defaults, for the arguments that the inputs give.
+
+    Arguments beyond the named ones (of a `*args`) become arg0, arg1, ...; a parameter that the inputs leave at its
+    default is left out, since the kernel knows that value alone.
+    """
     result: dict[str, str] = {}
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for parameter in named[: len(args)]:
         default = parameter.default
         simple = default is None or isinstance(default, bool | int | float | str)
         result[parameter.name] = f"{parameter.name}={default!r}" if simple else parameter.name
@@ -160,7 +166,11 @@ def _body(
     per_batch = program.rows // batch.size if batch else 0
     rows = str(program.rows) if not batch else "batch" if per_batch == 1 else f"batch * {per_batch}"
     lines.append("kernel = _kernel or _load_kernel()")
-    lines.append(f"kernel({', '.join([*pointers, rows, 'torch.get_num_threads()'])})")
+    call = f"kernel({', '.join([*pointers, rows, 'torch.get_num_threads()'])})"
+    if len(call) > 110:
+        lines += ["kernel(", *(f"    {p}," for p in pointers), f"    {rows}, torch.get_num_threads(),", ")"]
+    else:
+        lines.append(call)
     return [*lines, _result(traced, program.outputs)]
 
 

@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -42,7 +42,7 @@ def _decompositions() -> dict[Any, Any]:
 
 def trace(problem: Problem, workload: Workload) -> tuple[Traced, Inputs]:
     """Trace `problem` on inputs of `workload`; NotRowwise when the reference cannot be traced."""
-    inputs = _inputs(problem, workload)
+    inputs = _with_buffers(problem, _inputs(problem, workload))
     return trace_inputs(problem, inputs), inputs
 
 
@@ -119,6 +119,20 @@ def _inputs(problem: Problem, workload: Workload) -> Inputs:
     except Exception:  # noqa: BLE001 - the author's code may refuse fake tensors in any way: draw real inputs
         inputs = problem.make_inputs(workload, 0)
     return inputs
+
+
+def _with_buffers(problem: Problem, inputs: Inputs) -> Inputs:
+    """Add the buffers that a state leaves out (those that are not saved): the constructor makes them anew each time."""
+    if problem.kind == "function":
+        return inputs
+    assert problem.reference is not None
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            module = problem.reference(*inputs.init)
+    except Exception:  # noqa: BLE001 - the author's constructor may refuse fake tensors in any way
+        module = problem.reference(*inputs.init)
+    rest = {name: buffer for name, buffer in module.named_buffers() if name not in inputs.state}
+    return replace(inputs, state={**inputs.state, **rest})
 
 
 def signature_of(problem: Problem) -> inspect.Signature:
