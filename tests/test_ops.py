@@ -349,3 +349,127 @@ def test_triton_implementations_in_the_interpreter() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert "passed" in done.stdout
+
+
+# ---- contracts of single operators ---------------------------------------------------------------------------------
+
+WRONG_CALLS = {
+    "rms_norm: integers": (lambda: ops.rms_norm(torch.ones(4, dtype=torch.int32)), TypeError, "must be floating"),
+    "rms_norm: weight of another length": (
+        lambda: ops.rms_norm(torch.ones(2, 4), torch.ones(5)),
+        ValueError,
+        r"\(4,\)",
+    ),
+    "rms_norm: integer weight": (
+        lambda: ops.rms_norm(torch.ones(2, 4), torch.ones(4, dtype=torch.int64)),
+        ValueError,
+        "weight must be floating",
+    ),
+    "rms_norm: residual of another dtype": (
+        lambda: ops.rms_norm(torch.ones(2, 4), None, torch.ones(2, 4, dtype=torch.bfloat16)),
+        ValueError,
+        "residual must be like x",
+    ),
+    "softmax: integers": (lambda: ops.softmax(torch.ones(4, dtype=torch.int32)), TypeError, "dtype="),
+    "softmax: no such axis": (lambda: ops.softmax(torch.ones(2, 4), dim=2), IndexError, "outside the 2 axes"),
+    "gemm: inner sizes differ": (
+        lambda: ops.gemm(torch.ones(2, 3), torch.ones(4, 5)),
+        ValueError,
+        r"\(2, 3\) and \(4, 5\)",
+    ),
+    "gemm: a vector": (lambda: ops.gemm(torch.ones(3), torch.ones(3, 5)), ValueError, "must be"),
+    "gemm: dtypes differ": (lambda: ops.gemm(torch.ones(2, 3), torch.ones(3, 5).double()), TypeError, "share"),
+    "gemm: bias of another length": (
+        lambda: ops.gemm(torch.ones(2, 3), torch.ones(3, 5), torch.ones(4)),
+        ValueError,
+        r"shape \(5,\)",
+    ),
+    "gemm: unknown activation": (
+        lambda: ops.gemm(torch.ones(2, 3), torch.ones(3, 5), activation="tanh"),
+        ValueError,
+        "none, relu, gelu, silu",
+    ),
+}
+
+
+@natively
+@pytest.mark.parametrize("case", list(WRONG_CALLS))
+def test_a_broken_contract_is_named_in_one_line(case: str) -> None:
+    call, kind, words = WRONG_CALLS[case]
+    with pytest.raises(kind, match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(case.partition(":")[0])
+
+
+@natively
+@pytest.mark.parametrize("shape", [(6,), (2, 3, 6), (2, 1, 3, 6)])
+def test_leading_axes_are_rows(shape: tuple[int, ...]) -> None:
+    x, weight, b = torch.randn(shape), torch.randn(shape[-1]), torch.randn(shape[-1], 5)
+    rows = x.reshape(-1, shape[-1])
+    for ours, flat in (
+        (ops.rms_norm(x, weight), ops.rms_norm(rows, weight)),
+        (ops.rms_norm(x, weight, x)[1], ops.rms_norm(rows, weight, rows)[1]),
+        (ops.softmax(x), ops.softmax(rows)),
+    ):
+        assert ours.shape == x.shape
+        assert torch.equal(ours.reshape(rows.shape), flat)
+    if x.dim() > 1:
+        assert ops.gemm(x, b).shape == (*shape[:-1], 5)
+
+
+@natively
+@pytest.mark.parametrize("dtype", [None, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dim", [0, 1, -1, -3])
+def test_softmax_has_the_signature_of_torch(dim: int, dtype: torch.dtype | None) -> None:
+    x = torch.randn(3, 5, 7).to(torch.bfloat16)
+    ours, right = ops.softmax(x, dim, dtype), torch.softmax(x, dim, dtype)
+    assert (ours.dtype, ours.shape, ours.stride()) == (right.dtype, right.shape, right.stride())
+    last = x.to(right.dtype).movedim(dim, -1).contiguous()
+    assert torch.equal(ours, ops.softmax(last).movedim(-1, dim))
+
+
+@natively
+def test_softmax_keeps_what_is_not_finite() -> None:
+    x = torch.randn(4, 9)
+    x[0], x[1, 3], x[2, 4], x[3, :5] = -math.inf, math.nan, math.inf, -math.inf
+    ours, right = ops.softmax(x), torch.softmax(x, -1)
+    assert torch.equal(ours.isnan(), right.isnan())
+    assert torch.equal(ours == 0, right == 0)
+
+
+@natively
+@pytest.mark.skipif(not HAS_COMPILER, reason="no C++ compiler: install g++")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_cpp_converts_as_torch_does(dtype: torch.dtype) -> None:
+    """Every bit pattern of the narrow type, the ties between neighbours, and random bit patterns of float32."""
+    from tilewright.ops._lib import cpp_rows
+
+    source = """
+        ENTRY void both(const float* x, element_t* y, float* back, int64_t n) {
+            for (int64_t i = 0; i < n; i++) { y[i] = narrow(x[i]); back[i] = widen(y[i]); }
+        }
+    """
+    patterns = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16).view(dtype).float()
+    ties = (patterns + patterns.roll(-1)) / 2
+    bits = torch.randint(-(1 << 31), 1 << 31, (1 << 18,), generator=torch.Generator().manual_seed(SEED))
+    x = torch.cat([patterns, ties, bits.to(torch.int32).view(torch.float32)])
+    y, back = torch.empty_like(x, dtype=dtype), torch.empty_like(x)
+    cpp_rows.call(source, "both", dtype, x, y, back, x.numel())
+    right = x.to(dtype)
+    nan = right.isnan()
+    assert torch.equal(y.isnan(), nan)
+    assert torch.equal(y.view(torch.int16)[~nan], right.view(torch.int16)[~nan])
+    assert torch.equal(back[~nan], right.float()[~nan])
+
+
+def test_the_interpreter_rounds_as_hardware_does() -> None:
+    from tilewright.build.interpreter import round_to_bfloat16, truncates_bfloat16, widen_bfloat16
+
+    assert not truncates_bfloat16()
+    x = torch.randint(-(1 << 31), 1 << 31, (1 << 16,), generator=torch.Generator().manual_seed(SEED))
+    values = x.to(torch.int32).view(torch.float32)
+    ours, right = round_to_bfloat16(values.numpy()), values.to(torch.bfloat16)
+    kept = ~right.isnan().numpy()
+    assert (ours[kept] == right.view(torch.int16).numpy().view("uint16")[kept]).all()
+    assert (widen_bfloat16(ours)[kept] == right.float().numpy()[kept]).all()

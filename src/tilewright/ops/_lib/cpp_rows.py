@@ -44,9 +44,36 @@ static inline element_t narrow(float v) {  // round to nearest even; NaN stays N
     return (element_t)((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
 }
 #else
-typedef _Float16 element_t;
-static inline float widen(element_t v) { return (float)v; }
-static inline element_t narrow(float v) { return (element_t)v; }
+// fp16 by integer arithmetic, which compilers vectorise, as they do not the conversions of _Float16.
+typedef uint16_t element_t;
+static inline float widen(element_t v) {
+    const uint32_t magnitude = (uint32_t)(v & 0x7fff) << 13;
+    float f;
+    memcpy(&f, &magnitude, 4);
+    f *= 5.192296858534828e33f;  // 2^112 moves the exponent's bias, and makes subnormals normal
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    bits = magnitude >= 0x0f800000u ? magnitude | 0x7f800000u : bits;  // infinity and NaN
+    bits |= (uint32_t)(v & 0x8000) << 16;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+static inline element_t narrow(float v) {  // round to nearest even
+    uint32_t bits;
+    memcpy(&bits, &v, 4);
+    const uint32_t sign = (bits >> 16) & 0x8000u;
+    bits &= 0x7fffffffu;
+    float magnitude;
+    memcpy(&magnitude, &bits, 4);
+    const float shifted = magnitude + 0.5f;  // below 2^-14 the sum's last bit is fp16's last subnormal bit
+    uint32_t subnormal;
+    memcpy(&subnormal, &shifted, 4);
+    subnormal -= 0x3f000000u;
+    const uint32_t normal = (bits - 0x38000000u + 0xfffu + ((bits >> 13) & 1u)) >> 13;
+    const uint32_t huge = bits > 0x7f800000u ? 0x7e00u : 0x7c00u;
+    const uint32_t result = bits >= 0x47800000u ? huge : bits < 0x38800000u ? subnormal : normal;
+    return (element_t)(result | sign);
+}
 #endif
 
 static void advise_huge(void* start, int64_t bytes) {
@@ -57,23 +84,20 @@ static void advise_huge(void* start, int64_t bytes) {
 }
 """
 
+_C_TYPES: dict[type, Any] = {int: ctypes.c_int64, float: ctypes.c_float}
 ELEMENTS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
 @cache
-def entry(source: str, name: str, dtype: torch.dtype) -> Any:
-    """Compile PRELUDE + `source` for `dtype` (once) and return its C function `name`."""
-    return getattr(load(PRELUDE + source, defines={"ELEMENT": ELEMENTS[dtype]}), name)
+def entry(source: str, name: str, dtype: torch.dtype, kinds: tuple[type, ...]) -> Any:
+    """Compile PRELUDE + `source` for `dtype` (once) and return its C function `name`, which takes `kinds`."""
+    function = getattr(load(PRELUDE + source, defines={"ELEMENT": ELEMENTS[dtype]}), name)
+    function.argtypes = [_C_TYPES.get(kind, ctypes.c_void_p) for kind in kinds]
+    function.restype = None
+    return function
 
 
 def call(source: str, name: str, dtype: torch.dtype, *arguments: torch.Tensor | int | float | None) -> None:
     """Call C function `name`: tensors go as pointers (None as null), int as int64_t, float as float."""
-    entry(source, name, dtype)(*[_as_c(a) for a in arguments])
-
-
-def _as_c(value: torch.Tensor | int | float | None) -> Any:
-    if value is None:
-        return ctypes.c_void_p(None)
-    if isinstance(value, torch.Tensor):
-        return ctypes.c_void_p(value.data_ptr())
-    return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_float(value)
+    function = entry(source, name, dtype, tuple(type(a) for a in arguments))
+    function(*[a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments])
