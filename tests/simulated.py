@@ -10,12 +10,13 @@ from contextlib import nullcontext
 
 import torch
 
+from tilewright.bound import Bound
 from tilewright.candidate import Candidate, CandidateError, Status
 from tilewright.measure.nouns import Comparison, Measurement
 from tilewright.problem import Inputs, Parameter, Problem, Space, Workload
 from tilewright.record import EvaluationCost, Record
 from tilewright.run import failed
-from tilewright.schema import Noun
+from tilewright.verify.verdict import Verdict
 
 WORKLOAD = Workload(name="w", axes={"N": 8})
 
@@ -132,9 +133,9 @@ class Machine:
             origin=candidate.origin,
             params=candidate.params,
             tier=tier,
-            verdict=Noun(status=Status.PASSED, tier=tier),
+            verdict=Verdict(status=Status.PASSED, tier=tier),
             measurement=measurement,
-            bound=Noun(achievable_s=0.002),
+            bound=Bound(achievable_s=0.002),
             cost=EvaluationCost(check_s=cost_s / 2, measure_s=cost_s / 2),
             created=0.0,
         )

@@ -13,11 +13,12 @@ import threading
 
 import pytest
 
+from tilewright.bound import Bound
 from tilewright.candidate import Candidate, Status
 from tilewright.measure.nouns import Measurement
 from tilewright.problem import Parameter, Space
 from tilewright.record import DATABASE, Record, Store, StoreError, candidate_event, candidate_from_event
-from tilewright.schema import Noun
+from tilewright.verify.verdict import Verdict
 
 
 def test_events_come_back_in_order_and_by_kind(tmp_path):
@@ -161,12 +162,13 @@ def test_candidates_survive_the_store(tmp_path):
     assert again.digest == candidate.digest
 
 
+PASSED = Verdict(status="PASSED", tier="screen", later=0.5)
 TIMES = Measurement(median_s=2.0, ci_low_s=1.9, ci_high_s=2.1, samples_s=(2.0,), blocks=1, method="test", state="warm")
 
 
 def test_records_survive_json_with_what_they_do_not_know():
-    record = Record(candidate="d", name="c", verdict=Noun(status="PASSED", margin=0.5), measurement=TIMES)
-    record = record.with_(bound=Noun(achievable_s=1.0), from_the_future=[1])
+    record = Record(candidate="d", name="c", verdict=PASSED, measurement=TIMES)
+    record = record.with_(bound=Bound(achievable_s=1.0), from_the_future=[1])
     again = Record.from_json(record.to_json())
     assert again.to_json() == record.to_json()
     assert again.digest == record.digest

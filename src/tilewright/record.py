@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from pydantic import Field, JsonValue, SerializeAsAny
+from pydantic import Field, JsonValue
 
+from .bound import Bound
 from .candidate import Candidate, Status
 from .measure.nouns import Comparison, Measurement
 from .schema import Noun, canonical_json, content_digest
+from .verify.verdict import Verdict
 
 DATABASE = "run.sqlite"
 LOCK = "run.lock"
@@ -53,7 +55,7 @@ class EvaluationCost(Noun):
 class Record(Noun):
     """The outcome of one evaluation of one candidate on one workload.
 
-    `candidate` and `problem` are digests; `verdict` is a verify.Verdict; `measurement` is absent where nothing was
+    `candidate` and `problem` are digests; `measurement` is absent where nothing was
     timed; `comparisons` holds paired timings by the name of what the candidate was paired with; `environment` is the
     digest of the environment's description; `created` is the time in seconds since 1970.
     """
@@ -68,10 +70,10 @@ class Record(Noun):
     workload: str = ""
     device: str = "cpu"
     tier: str = "measure"
-    verdict: SerializeAsAny[Noun]
+    verdict: Verdict
     measurement: Measurement | None = None
     comparisons: dict[str, Comparison] = {}
-    bound: SerializeAsAny[Noun] | None = None
+    bound: Bound | None = None
     facts: dict[str, JsonValue] = {}
     environment: str = ""
     cost: EvaluationCost = EvaluationCost()
@@ -79,7 +81,7 @@ class Record(Noun):
 
     @property
     def status(self) -> Status:
-        return Status(self.verdict.status)  # type: ignore[attr-defined]
+        return self.verdict.status
 
     @property
     def passed(self) -> bool:
@@ -97,8 +99,7 @@ class Record(Noun):
     @property
     def fraction_of_bound(self) -> float | None:
         """The achievable bound over the median: 1.0 is at the limit, above 1.0 is shown and never clamped."""
-        achievable_s = getattr(self.bound, "achievable_s", None)
-        return achievable_s / self.median_s if achievable_s and self.median_s else None
+        return self.bound.fraction(self.median_s) if self.bound else None
 
 
 class StoreError(Exception):
@@ -174,7 +175,7 @@ class Store:
         with self._mutex:
             sql = "SELECT seq, time, kind, key, body FROM events WHERE kind = ? AND key = ?"
             row = self._connection.execute(sql, (kind, key)).fetchone()
-        return None if row is None else Event(*row[:4], json.loads(row[4]))
+        return None if row is None else Event(row[0], row[1], row[2], row[3], json.loads(row[4]))
 
     def put_blob(self, data: str | bytes) -> str:
         """Keep `data` under its digest and return that; the same content is kept once."""

@@ -9,7 +9,7 @@ from ..problem import Problem, Workload
 from .strategies import WorkItem
 
 
-class Declined(Exception):  # noqa: N818 (an answer, not an error)
+class Declined(Exception):
     """A proposer has nothing to offer for this problem; the message is the reason, in one line."""
 
 

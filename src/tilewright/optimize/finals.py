@@ -13,7 +13,7 @@ from ..run import Paired, Runner, unpaired
 from ..schema import content_digest
 from .budget import FINALISTS, FRESH_PROCESS_S
 from .history import History, Journal
-from .result import Baseline, Best, Result, publish
+from .result import Baseline, Best, Outcome, Result, publish
 
 NEAR = 1.25  # a contender further than this behind the first is no finalist
 FIRST_BASELINE_COST_S, FIRST_COST_S = 5.0, 2.0
@@ -121,8 +121,7 @@ class Finals:
             self.journal.write("certified", record.candidate, record=certified.model_dump(mode="json"))
         certified = self.history.certified[record.candidate]
         if not certified.passed:
-            detail = getattr(certified.verdict, "detail", "")
-            reason = f"{record.name} was not certified: {certified.status} {detail}".rstrip()
+            reason = f"{record.name} was not certified: {certified.status} {certified.verdict.detail}".rstrip()
             self.journal.write("note", f"uncertified {record.candidate}", reason=reason)
         return certified
 
@@ -143,7 +142,7 @@ class Finals:
             Baseline(name=r.name, candidate=r.candidate, median_s=r.median_s or 0.0)
             for r in self.history.timed("baseline")
         )
-        status = "nothing_better" if pair is None else ("improved" if pair.faster else "level")
+        status: Outcome = "nothing_better" if pair is None else ("improved" if pair.faster else "level")
         best = None if winner is None else self._best(winner, baseline, pair, times.get(winner.candidate), baselines)
         notes = [*self.history.notes, *self.history.skipped.values()]
         if pair is None:
@@ -176,7 +175,6 @@ class Finals:
         ratio, reference_s = (pair.ratio if pair else 1.0), (baseline.median_s if baseline else None)
         speedup = {b.name: b.median_s / reference_s / ratio for b in baselines if reference_s}
         bound = searched.bound or winner.bound
-        achievable_s = getattr(bound, "achievable_s", None)
         candidate = self.history.proposed[winner.candidate].candidate
         return Best(
             candidate=winner.name,
@@ -187,7 +185,7 @@ class Finals:
             median_s=times.median_s,
             ci_low_s=times.ci_low_s,
             ci_high_s=times.ci_high_s,
-            fraction_of_bound=achievable_s / times.median_s if achievable_s else None,
+            fraction_of_bound=bound.fraction(times.median_s) if bound else None,
             speedup=speedup,
             paired=pair,
             certified=winner.candidate in self.history.certified and self.history.certified[winner.candidate].passed,

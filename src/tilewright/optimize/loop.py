@@ -145,8 +145,8 @@ class Search:
         except Declined as reason:
             self.journal.write("declined", name, proposer=name, reason=f"{name}: {reason}")
         except Exception as error:  # noqa: BLE001 (a proposer at fault costs its own candidates, and the run says so)
-            reason = f"{name} failed: {type(error).__name__}: {error}"
-            self.journal.write("declined", name, proposer=name, reason=reason)
+            why = f"{name} failed: {type(error).__name__}: {error}"
+            self.journal.write("declined", name, proposer=name, reason=why)
 
     def _late(self, item: Proposed) -> bool:
         """Further variants of a baseline wait until the seeds are through: they are dear, and seldom the best."""
@@ -181,9 +181,10 @@ class Search:
 
     def _promising(self, item: Proposed) -> bool:
         """Whether the candidate, or one made from it, is near the best."""
-        best_s, mine = self.history.best_s, self._relatives(item.candidate.digest)
+        mine = self._relatives(item.candidate.digest)
         times_s = [r.median_s for _, r in mine if r.passed and not r.stopped and r.median_s]
-        return item.candidate.space.size > 1 and bool(times_s and best_s) and min(times_s) <= PROMISING * best_s
+        best_s = self.history.best_s or 0.0
+        return item.candidate.space.size > 1 and bool(times_s) and min(times_s) <= PROMISING * best_s
 
     def _relatives(self, root: str) -> list[tuple[Candidate, Record]]:
         found = [(self.history.proposed[d], r) for d, r in self.history.records.items()]
@@ -265,8 +266,8 @@ class Search:
         except Exception as error:  # noqa: BLE001 (a fault of ours, whatever it is, is never the candidate's)
             record = lost(candidate, f"{type(error).__name__}: {error}")
         if record.status is Status.INFRA_ERROR and self.history.faults[candidate.digest] < INFRA_RETRIES:
-            detail = str(getattr(record.verdict, "detail", ""))
-            self.journal.write("infra", None, candidate=candidate.digest, name=candidate.name, reason=detail)
+            why = record.verdict.detail
+            self.journal.write("infra", None, candidate=candidate.digest, name=candidate.name, reason=why)
             self._begin(flight.item)
         elif record.status is Status.TIMEOUT and not flight.full_time:
             reason = f"{candidate.name} was cut short: the time for the search was used up"

@@ -15,6 +15,8 @@ from ..schema import Noun
 BEST = "best.py"
 RESULT = "result.json"
 
+Outcome = Literal["improved", "level", "nothing_better"]
+
 
 class Baseline(Noun):
     """A baseline that passed and was timed."""
@@ -47,7 +49,7 @@ class Result(Noun):
     """The outcome of a run: "improved" (certified and faster than every baseline), "level" (certified and not slower
     than the best baseline), or "nothing_better" (the best baseline is returned)."""
 
-    status: Literal["improved", "level", "nothing_better"]
+    status: Outcome
     run: str
     problem: str
     workload: str

@@ -15,7 +15,7 @@ from typing import Protocol
 from ..candidate import Candidate, CandidateError, Status
 from ..measure.nouns import Comparison, Measurement
 from ..record import Record
-from ..schema import Noun
+from ..verify.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def failed(candidate: Candidate, error: CandidateError) -> Record:
         origin=candidate.origin,
         language=candidate.language,
         params=candidate.params,
-        verdict=Noun(status=error.status, detail=error.detail, tier="measure", workloads=[]),
+        verdict=Verdict(status=error.status, tier="measure", detail=error.detail),
     )
 
 

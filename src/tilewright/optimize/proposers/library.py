@@ -13,6 +13,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -137,7 +138,11 @@ def _cuts(call: Inputs) -> Iterator[Inputs]:
     size = next(iter(rows.values()))
     same = [k for k, t in call.tensors().items() if k.startswith("args.") and t.ndim and t.shape[0] == size]
     for chosen in (same, [k for k in same if k in rows], [next(iter(rows))]):
-        yield call.map(lambda path, t, chosen=tuple(chosen): t[:ROWS] if path in chosen else t)
+        yield call.map(partial(_cut, frozenset(chosen)))
+
+
+def _cut(chosen: frozenset[str], path: str, tensor: torch.Tensor) -> torch.Tensor:
+    return tensor[:ROWS] if path in chosen else tensor
 
 
 def _numbers(problem: Problem, workload: Workload) -> list[float | int]:
