@@ -44,6 +44,10 @@ class Program:
 
     def load(self, message: dict[str, Any]) -> dict[str, Any]:
         self.outputs, self.instance, self.instance_key, self.entry = (), None, None, None
+        if os.environ.get("TRITON_INTERPRET") == "1":
+            from tilewright.build.interpreter import correct_interpreter
+
+            correct_interpreter()
         self.loaded += 1
         name = f"candidate_{self.loaded}"
         path = os.path.join(self.scratch, f"{name}.py")
