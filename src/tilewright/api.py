@@ -113,12 +113,14 @@ def bench(
             raise InputError(f"there is no baseline {name!r}; choose from {', '.join(bench_rows.BASELINES)}")
     machine = _device(device)
     names = [targets_] if isinstance(targets_, str) else list(targets_)
-    resolved = [targets.resolve(name, problem, load_timeout_s) for name in names]
+    resolved = [_without_reference(targets.resolve(name, problem, load_timeout_s), baselines) for name in names]
     why = "it is verified by: tilewright check"
     rows: list[BenchRow] = []
     notes: list[str] = []
-    for found in [targets.only(r, targets.TIMED_ON[machine.kind], machine.kind, why) for r in resolved]:
-        chosen = targets.choose_workloads(found.problem, workload, machine.kind)
+    planned = [targets.only(r, targets.TIMED_ON[machine.kind], machine.kind, why) for r in resolved]
+    workloads = [targets.choose_workloads(p.problem, workload, machine.kind) for p in planned]
+    machine = _measured_device(device, progress)
+    for found, chosen in zip(planned, workloads, strict=True):
         left = len(found.problem.workloads) - len(chosen)
         if left and workload is None:
             notes.append(f"{found.problem.name}: {left} more workloads with --workload all")
@@ -158,26 +160,29 @@ def optimize(
     from . import search_run
 
     started_s = time.monotonic() if started_s is None else started_s
-    if int(workers) != 1 if str(workers).isdigit() else True:
+    if str(workers) != "1":
         raise InputError(f"workers={workers!r}: this version evaluates with 1 worker per machine")
     if resume is not None:
         return search_run.go_on(resume, started_s, allow_weak_sandbox, progress)
     if target is None:
         raise InputError("optimize needs a target, or resume=RUN")
-    machine = _device(device)
+    budget_s, kind = seconds(budget), _device(device).kind
     found = targets.resolve(target, problem, load_timeout_s)
-    chosen = targets.choose_workloads(found.problem, workload, machine.kind)[0]
-    user = found.candidates if not formats.split_operator(target) else ()
+    chosen = targets.choose_workloads(found.problem, workload, kind)[0]
+    user = () if formats.split_operator(target) == (target, "") else found.candidates  # an operator is found anyway
+    if user:
+        user = targets.only(found, targets.TIMED_ON[kind], kind, "tilewright check judges it").candidates
+    _measured_device(device, progress)
     names = proposer.split(",") if isinstance(proposer, str) else proposer
     return search_run.begin(
         found.problem,
         chosen,
         user,
         folder=Path(out) if out else Path("tilewright-runs", f"{found.problem.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
-        budget_s=seconds(budget),
+        budget_s=budget_s,
         strategy=strategy,
         proposers=tuple(n.strip() for n in names) if names else None,
-        device=machine.kind,
+        device=kind,
         started_s=started_s,
         allow_weak_sandbox=allow_weak_sandbox,
         progress=progress,
@@ -262,6 +267,12 @@ def _judge(
     return found
 
 
+def _without_reference(found: targets.Target, baselines: Sequence[str]) -> targets.Target:
+    """Drop an operator's reference where the eager baseline, which is the same, is timed anyway."""
+    rest = tuple(c for c in found.candidates if c.name != "reference")
+    return targets.Target(found.name, found.problem, rest) if "eager" in baselines and rest else found
+
+
 def _facts(problem: Problem, candidate: Candidate, archs: Sequence[str]) -> list[Any]:
     if not archs or candidate.language not in ("triton", "gluon"):
         return []
@@ -333,6 +344,17 @@ def _device(kind: str) -> Device:
     if kind not in ("auto", "cpu", "cuda"):
         raise InputError(f"there is no device {kind!r}; choose cpu, cuda or auto")
     return detect(kind)
+
+
+def _measured_device(kind: str, progress: Say | None) -> Device:
+    """The device with its ceilings; one that was never measured is measured quickly, so that bounds mean something."""
+    machine = _device(kind)
+    if machine.profile is None and machine.kind == "cpu":
+        _say(
+            progress, "measuring this machine for the first time (a few seconds; device --calibrate does it thoroughly)"
+        )
+        machine = calibrate(machine, quick=True)
+    return machine
 
 
 def _check_archs(archs: Sequence[str]) -> None:
