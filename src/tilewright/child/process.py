@@ -60,6 +60,7 @@ class Child:
         self.scratch = tempfile.mkdtemp(prefix="tilewright-")
         self.captured = _Captured()
         self.alive = True
+        self.waited_s = 0.0  # the parent's time spent waiting for the child
         self._start(sandbox, interpret, writable, environment or {})
 
     def _start(self, sandbox: str, interpret: bool, writable: tuple[str, ...], environment: dict[str, str]) -> None:
@@ -140,12 +141,15 @@ class Child:
 
     def note(self, timeout_s: float) -> dict[str, Any]:
         """The next frame, whatever it is."""
+        start = time.perf_counter()
         try:
             with self._dying("while it ran"):
                 return self.wire.receive(timeout_s)
         except WireTimeout:
             self.kill()
             raise CandidateError(Status.TIMEOUT, f"no answer within {timeout_s:.0f} s; killed") from None
+        finally:
+            self.waited_s += time.perf_counter() - start
 
     @contextlib.contextmanager
     def _dying(self, when: str) -> Any:
