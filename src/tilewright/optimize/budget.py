@@ -35,16 +35,24 @@ class Budget:
     def left_s(self) -> float:
         return max(0.0, self.total_s - self.spent_s)
 
-    def finals_s(self, baseline_cost_s: float, contender_cost_s: float, check_s: float) -> float:
-        """Return the seconds to keep for the finals, from what the best baseline and a contender cost to evaluate, and
-        from the dearest check so far, which had to make its truths.
+    def paired_s(self, baseline_cost_s: float, contender_cost_s: float) -> float:
+        """Return the seconds that timing the best baseline against a contender takes, each started afresh, from what
+        they cost to evaluate."""
+        return 2 * FRESH_PROCESS_S + baseline_cost_s + contender_cost_s + self.pairing_s()
 
-        Each finalist is started afresh for the paired timing, and the winner again to be certified: on every family of
-        inputs, each with a truth of its own.
-        """
-        paired_s = 2 * FRESH_PROCESS_S + baseline_cost_s + contender_cost_s + self.pairing_s()
-        certify_s = FRESH_PROCESS_S + CERTIFY_CHECKS * check_s + THOROUGH_S
-        return min(max(paired_s + certify_s, LEAST_SHARE * self.total_s), MOST_SHARE * self.total_s)
+    def certify_s(self, check_s: float) -> float:
+        """Return the seconds that a certificate takes, from the first check, which had to make its truths: it judges
+        every family of inputs, each with a truth of its own, in a fresh process."""
+        return FRESH_PROCESS_S + CERTIFY_CHECKS * check_s + THOROUGH_S
+
+    def shared(self, finals_s: float) -> float:
+        """Return the seconds to keep for finals that take `finals_s`: never so many that nothing is left to search."""
+        return min(max(finals_s, LEAST_SHARE * self.total_s), MOST_SHARE * self.total_s)
+
+    @property
+    def least_finals_s(self) -> float:
+        """The seconds that even the seeds leave for the finals."""
+        return LEAST_SHARE * self.total_s
 
     def pairing_s(self) -> float:
         """How long finalists are timed against each other, in seconds."""

@@ -45,12 +45,18 @@ class Finals:
         return result
 
     def needs_s(self) -> float:
-        """The seconds that the finals will take, as far as is known now."""
+        """The seconds to keep for the finals, as far as is known now."""
+        return self.budget.shared(self._paired_s() + self._certify_s())
+
+    def _paired_s(self) -> float:
         baselines, contenders = self.history.timed("baseline"), self.history.timed("seed", "child")
         baseline_cost_s = baselines[0].cost.total_s if baselines else FIRST_BASELINE_COST_S
         contender_cost_s = contenders[0].cost.total_s if contenders else FIRST_COST_S
-        check_s = max((r.cost.check_s for r in self.history.timed()), default=FIRST_COST_S)
-        return self.budget.finals_s(baseline_cost_s, contender_cost_s, check_s)
+        return self.budget.paired_s(baseline_cost_s, contender_cost_s)
+
+    def _certify_s(self) -> float:
+        first = self.history.records.get(next(iter(self.history.proposed), ""))
+        return self.budget.certify_s(first.cost.check_s if first and first.passed else FIRST_COST_S)
 
     def _finalists(self) -> list[Record]:
         """The fastest contenders, as many as there is time for."""
@@ -80,8 +86,8 @@ class Finals:
     def _paired_now(self, records: list[Record]) -> Paired:
         candidates = [self.history.proposed[r.candidate].candidate for r in records]
         for attempt in range(2):
-            if self.budget.left_s < self.budget.pairing_s():
-                break
+            if self.budget.left_s < self._certify_s() + self.budget.pairing_s():
+                break  # without its certificate the fastest is worth nothing
             try:
                 return self.runner.compare(candidates, self.budget.pairing_s())
             except (CandidateError, OSError, RuntimeError, ValueError) as error:
@@ -104,7 +110,8 @@ class Finals:
                 certified = self._certify(record)
                 if certified is not None and certified.passed:
                     return certified, pair
-        return self._certify(baseline) or baseline, None
+        enough = self.budget.left_s > self._certify_s()
+        return (self._certify(baseline) if enough else None) or baseline, None
 
     def _certify(self, record: Record) -> Record | None:
         if record.candidate not in self.history.certified:

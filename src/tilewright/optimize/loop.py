@@ -16,10 +16,11 @@ from ..problem import Problem, Workload
 from ..record import Record
 from ..run import Bounds, Runner, lost
 from . import proposers, strategies
-from .context import Context, Declined
+from .context import Context
 from .finals import Finals
 from .history import History, Journal, Proposed
 from .result import Result, publish_best
+from .seeds import FIRST, VARIANT, propose, rank
 from .strategies import Strategy, WorkItem
 
 INFRA_RETRIES = 2
@@ -117,53 +118,36 @@ class Search:
 
     def _portfolio(self) -> None:
         if not self.history.portfolio_complete:
+            context = Context(
+                problem=self.problem,
+                workload=self.workload,
+                device=self.settings.device,
+                seed=self.settings.seed,
+                budget_s=self.budget.left_s,
+                user=self.user,
+            )
             with self.runner.working():
-                self._propose_seeds()
+                propose(self.journal, context, self.settings.proposers)
             self.journal.write("portfolio", "portfolio", candidates=list(self.history.proposed))
-        queue = deque(sorted(self.history.open_items(), key=self._late))
+        queue = deque(sorted(self.history.open_items(), key=lambda item: rank(self.history, item)))
         self._drive(lambda k: self._affordable(queue, k))
-
-    def _propose_seeds(self) -> None:
-        context = Context(
-            problem=self.problem,
-            workload=self.workload,
-            device=self.settings.device,
-            seed=self.settings.seed,
-            budget_s=self.budget.left_s,
-            user=self.user,
-        )
-        for stage in ("baseline", "seed"):
-            known = proposers.names(stage)
-            named = known if self.settings.proposers is None else [n for n in known if n in self.settings.proposers]
-            for name in named if named or stage == "seed" else known:
-                self._ask_proposer(name, stage, context)
-
-    def _ask_proposer(self, name: str, stage: proposers.Stage, context: Context) -> None:
-        try:
-            for candidate in proposers.get(name).propose(context):
-                self.journal.propose(candidate, stage, name)
-        except Declined as reason:
-            self.journal.write("declined", name, proposer=name, reason=f"{name}: {reason}")
-        except Exception as error:  # noqa: BLE001 (a proposer at fault costs its own candidates, and the run says so)
-            why = f"{name} failed: {type(error).__name__}: {error}"
-            self.journal.write("declined", name, proposer=name, reason=why)
-
-    def _late(self, item: Proposed) -> bool:
-        """Further variants of a baseline wait until the seeds are through: they are dear, and seldom the best."""
-        first = next(p for p in self.history.proposed.values() if p.proposer == item.proposer)
-        return item.stage == "baseline" and first is not item
 
     def _affordable(self, queue: deque[Proposed], k: int, last: bool = False) -> list[Proposed]:
         """Take what there is time for; a dear variant waits until settings are through, and `last` takes it then."""
         taken: list[Proposed] = []
         while queue and len(taken) < k:
             item = queue.popleft()
-            cost_s, room_s = self._cost_s(item.proposer), self._room_s()
-            if not last and self._late(item) and cost_s > EXTRA_SHARE * room_s:
+            must = rank(self.history, item) < VARIANT
+            if not must and taken:  # what it costs is known once the first of its kind is back
+                queue.appendleft(item)
+                break
+            room_s = self.budget.left_s - (self.budget.least_finals_s if must else self._keep_s())
+            cost_s = 0.0 if must else self._cost_s(item.proposer)
+            if not must and not last and cost_s > EXTRA_SHARE * room_s:
                 self._late_items.append(item)
-            elif room_s < cost_s and self.history.best is not None:
-                left_s = max(0.0, room_s)
-                reason = f"{item.candidate.name} was left out: it takes about {cost_s:.0f} s of the {left_s:.0f} s left"
+            elif room_s <= cost_s and self.history.best is not None:
+                what = f"it takes about {cost_s:.0f} s of the {max(0.0, room_s):.0f} s left" if cost_s else "no time"
+                reason = f"{item.candidate.name} was left out: {what}"
                 self.journal.write("skipped", item.candidate.digest, name=item.candidate.name, reason=reason)
             else:
                 taken.append(item)
@@ -292,9 +276,8 @@ class Search:
     def _bounds(self, flight: _Flight) -> Bounds:
         """What an evaluation may take, asked when its turn comes, from whatever thread it runs in."""
         item = flight.item
-        # The first evaluation makes the truths that all others use, and nothing can be said without it.
-        first = next(iter(self.history.proposed)) == item.candidate.digest
-        keep_s = 0.0 if first else self._keep_s()
+        place = rank(self.history, item)
+        keep_s = self._keep_s() if place >= VARIANT else self.budget.least_finals_s if place > FIRST else 0.0
         timeout_s, flight.full_time = self.budget.timeout_s(keep_s, compiles=item.stage == "baseline")
         return Bounds(timeout_s, self._hopeless_s(item))
 
