@@ -77,6 +77,18 @@ def test_every_family_is_what_its_name_says() -> None:
     assert torch.equal(x("strided"), normal)
 
 
+def test_tensors_with_equally_many_rows_share_the_kinds_of_a_mixed_batch() -> None:
+    def two(workload: Workload, generator: torch.Generator) -> Inputs:
+        return Inputs(
+            {"x": torch.randn(64, 48, generator=generator), "residual": torch.randn(64, 48, generator=generator)}
+        )
+
+    made = family_inputs(Problem(name="add", reference=torch.add, inputs=two), WORKLOAD, "mixed", 5)
+    small = [set((t.abs().amax(-1) < 0.01).nonzero().view(-1).tolist()) for t in made.args.values()]
+    assert len(small[0]) == 8
+    assert small[0] == small[1]
+
+
 def test_both_kinds_of_strides_are_drawn() -> None:
     strides = {family_inputs(PROBLEM, WORKLOAD, "strided", seed).args["x"].stride() for seed in (4, 5)}
     assert len(strides) == 2

@@ -238,6 +238,19 @@ def test_a_scalar_is_judged() -> None:
     assert not judge(truth, outcome_of([torch.zeros(())])).passed
 
 
+def test_inputs_on_which_the_reference_is_exact_by_luck_set_no_standard() -> None:
+    """On constant rows a softmax that subtracts the maximum sums ones; one that does not sums equal rounded powers."""
+    problem = Problem(name="softmax", reference=lambda x, w: torch.softmax(x, -1) * w)
+    for seed in range(20):
+        call = drawn(seed, "float32", x=(16, 97), w=(97,))
+        call.args["x"][:] = call.args["x"][:, :1]
+        power = torch.exp(call.args["x"])
+        honest = power * (1 / lanes(power, 8)) * call.args["w"]
+        truth = make_truth(problem, call)
+        assert judge(truth, outcome_of([honest])).passed
+        assert not judge(truth, outcome_of([honest * (1 + 1e-5)])).passed
+
+
 def test_gradients_are_judged() -> None:
     problem = Problem(name="scale", grads=("x",), reference=lambda x, w: torch.softmax(x, -1) * w)
     call = drawn(7, "float32", x=(48, 96), w=(96,))

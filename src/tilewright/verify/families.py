@@ -117,7 +117,7 @@ def draw(problem: Problem, workload: Workload, family: str, seed: int) -> Draw:
         if path not in free:
             return t
         if family == "mixed":
-            return _mixed(t, generator, kinds[path])
+            return _mixed(t, generator, kinds[path], seed)
         # One factor cancels; the other is nearly constant, so that the large terms meet whatever axis is reduced.
         if path in partner:
             return (1.0 + t.float() / 8).to(t.dtype)
@@ -172,11 +172,12 @@ def _domain(t: torch.Tensor) -> str:
     return "fixed" if bool(sums_to_one) else "positive"
 
 
-def _mixed(t: torch.Tensor, generator: torch.Generator, domain: str) -> torch.Tensor:
-    """Give every row of a batch its own kind, in an order drawn at random."""
+def _mixed(t: torch.Tensor, generator: torch.Generator, domain: str, seed: int) -> torch.Tensor:
+    """Give every row of a batch its own kind, in a random order that tensors with equally many rows share: what is
+    added up row by row (a residual) is then of one kind."""
     wide = t.double() if t.dtype == torch.float64 else t.float()
     rows = wide.reshape(-1, wide.shape[-1]).clone()
-    order = torch.randperm(rows.shape[0], generator=generator)
+    order = torch.randperm(rows.shape[0], generator=torch.Generator().manual_seed(seed + 2))
     for index, kind in enumerate(MIXED):
         if domain == "positive" and kind not in KEEP_SIGN:
             continue
