@@ -19,7 +19,7 @@ SCALARS = {"f": "double", "i": "long", "l": "long", "b": "bool"}
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "and": "&", "or": "|", "xor": "^"}
 COMPARE = {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "==", "ne": "!="}
 STEPS = {"sum": "Sum", "max": "Max", "min": "Min", "prod": "Prod", "any": "Any", "all": "All"}
-PARALLEL_ELEMENTS = 16384  # below this many elements a second thread costs more than it brings
+PARALLEL_ELEMENTS = 65536  # below this many elements a second thread costs more than it brings
 
 
 def emit(program: Program) -> tuple[str, tuple[int, ...]]:
