@@ -140,6 +140,39 @@ def test_check_says_passed_and_why_not(tilewright: Run, problem_file: str, right
     assert (failed.json["status"], failed.json["seed"]) == ("INCORRECT_NUMERICAL", seed)
 
 
+def test_compile_facts_of_gpus_that_are_not_here(tilewright: Run) -> None:
+    examples = Path(__file__).parents[1] / "examples"
+    kernel, problem = examples / "softmax_triton.py", examples / "softmax_problem.py"
+    ended = tilewright(
+        "check", str(kernel), "--problem", str(problem), "--tier", "screen", "--target", "sm_90,gfx942", "--json"
+    )
+    assert (ended.code, ended.json["status"]) == (0, "PASSED")
+    facts = {f["target"]: f for f in ended.json["facts"]}
+    assert set(facts) == {"sm_90", "gfx942"}
+    assert all(f["kernel"] == "_softmax_fwd_kernel" and f["registers"] > 0 for f in facts.values())
+    assert facts["sm_90"]["spills"] == 0
+    assert 0 < facts["sm_90"]["occupancy"] <= 1
+
+
+def test_bench_rows_stand_beside_bound_and_baseline(
+    tilewright: Run, problem_file: str, right_file: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "stored"
+    options = ("--problem", problem_file, "--baseline", "eager", "--device", "cpu", "--out", str(out), "--json")
+    ended = tilewright("bench", right_file, *options)
+    assert ended.code == 0
+    rows = {r["impl"]: r for r in ended.json["rows"]}
+    assert set(rows) == {"my_kernel", "eager"}
+    for row in rows.values():
+        assert row.keys() >= BENCH_KEYS
+        assert row["verified"]
+        assert 0 < row["ci_low_s"] <= row["median_s"] <= row["ci_high_s"]
+        assert row["bound_s"] > 0
+        assert row["speedup"]["eager"] > 0
+    assert rows["eager"]["speedup"]["eager"] == 1.0
+    assert tilewright("bench", "--compare", str(out), str(out), "--json").json["missing"] == []
+
+
 NOISY = """
     import os, sys
     from torch import nn

@@ -10,18 +10,17 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from . import bench_rows, formats, ops, targets
+from . import bench_rows, check_rows, formats, ops, targets
 from .build.cpp import CompileError
-from .candidate import Candidate, Status
+from .candidate import Status
 from .device import Device, DeviceUnavailable, calibrate, detect, environment
-from .evaluate import CannotDo, Evaluator
+from .evaluate import CannotDo
 from .formats import LOAD_TIMEOUT_S, InputError, MachineError
-from .problem import Problem
-from .record import Record, StoreError
+from .record import StoreError
 from .results import (
     PASSED,
     BenchResult,
@@ -32,7 +31,6 @@ from .results import (
     OperatorsResult,
     ReportResult,
     ValidationResult,
-    WorkloadResult,
 )
 
 TIERS = ("screen", "measure", "certify")
@@ -86,9 +84,9 @@ def check(
     found = targets.only(found, targets.CHECKED_ON[machine.kind], machine.kind, "ask for another --device")
     records, facts = [], []
     for candidate in found.candidates:
-        records += _judge(found.problem, candidate, machine, tier, replay, allow_weak_sandbox)
-        facts += _facts(found.problem, candidate, target_archs)
-    return _check_result(target, found.problem, machine, tier, records, facts)
+        records += check_rows.judge(found.problem, candidate, machine, tier, replay, allow_weak_sandbox)
+        facts += check_rows.facts_of(found.problem, candidate, target_archs)
+    return check_rows.result_of(target, found.problem, machine, tier, records, facts)
 
 
 @_answers
@@ -257,73 +255,10 @@ def seconds(text: str | float) -> float:
 _calibrate = calibrate
 
 
-def _judge(
-    problem: Problem, candidate: Candidate, machine: Device, tier: str, seed: int | None, weak: bool
-) -> list[tuple[Candidate, Record]]:
-    found = []
-    for workload in targets.check_workloads(problem, candidate, tier, machine.kind):
-        with Evaluator(problem, workload, device=machine, seed=seed, allow_weak_sandbox=weak) as evaluator:
-            found.append((candidate, evaluator.evaluate(candidate, tier, timed=False)))
-    return found
-
-
 def _without_reference(found: targets.Target, baselines: Sequence[str]) -> targets.Target:
     """Drop an operator's reference where the eager baseline, which is the same, is timed anyway."""
     rest = tuple(c for c in found.candidates if c.name != "reference")
     return targets.Target(found.name, found.problem, rest) if "eager" in baselines and rest else found
-
-
-def _facts(problem: Problem, candidate: Candidate, archs: Sequence[str]) -> list[Any]:
-    if not archs or candidate.language not in ("triton", "gluon"):
-        return []
-    from .child.cross import cross_compile
-
-    return list(cross_compile(candidate, problem, problem.workloads[0], tuple(archs)))
-
-
-def _check_result(
-    target: str,
-    problem: Problem,
-    machine: Device,
-    tier: str,
-    records: Iterable[tuple[Candidate, Record]],
-    facts: Sequence[Any],
-) -> CheckResult:
-    records = list(records)
-    rows = [row for candidate, record in records for row in _workload_results(candidate, record, len(records) > 1)]
-    verdicts: list[Any] = [record.verdict for _, record in records]
-    worst = next((v for v in verdicts if v.status != Status.PASSED), verdicts[0])
-    return CheckResult(
-        status=str(worst.status),
-        target=target,
-        problem=problem.name,
-        device=machine.kind,
-        tier=tier,
-        sandbox=next((v.sandbox for v in verdicts if v.sandbox), ""),
-        workloads=tuple(rows),
-        detail=getattr(worst, "detail", "") or next((r.detail for r in rows if r.status != PASSED), ""),
-        seed=next((v.seeds[0] for v in verdicts if v.seeds), None),
-        facts=tuple(facts),
-    )
-
-
-def _workload_results(candidate: Candidate, record: Record, several: bool) -> list[WorkloadResult]:
-    impl = candidate.name if several else ""
-    verdict: Any = record.verdict
-    if not verdict.workloads:  # it did not come as far as the judge
-        return [WorkloadResult(name=record.workload, status=str(verdict.status), detail=verdict.detail, impl=impl)]
-    return [
-        WorkloadResult(
-            name=w.name,
-            status=str(w.status),
-            error=w.error,
-            allowed=w.allowed,
-            detail=w.detail,
-            family=w.family,
-            impl=impl,
-        )
-        for w in verdict.workloads
-    ]
 
 
 def _operator(name: str) -> OperatorResult:

@@ -7,23 +7,25 @@ else goes to stderr.
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import os
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-STARTED_S = time.monotonic()  # `--budget` counts from here
+import typer
 
-import contextlib  # noqa: E402
-import difflib  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
-from typing import TYPE_CHECKING, Annotated, Any  # noqa: E402
-
-import typer  # noqa: E402
+from . import cli_options as of
+from .cli_options import Argument, Option
 
 if TYPE_CHECKING:
     from .schema import Noun
 
 INTERRUPTED = 130
+_started_s: ContextVar[float] = ContextVar("started_s")  # `--budget` counts from here
 
 app = typer.Typer(
     name="tilewright",
@@ -35,26 +37,6 @@ app = typer.Typer(
 )
 problem_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at problems, before kernels.")
 app.add_typer(problem_app, name="problem")
-
-Option, Argument = typer.Option, typer.Argument
-Debug = Annotated[bool, Option("--debug", help="Show tracebacks.")]
-Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
-DeviceName = Annotated[str, Option("--device", metavar="D", help="cpu, cuda, or auto: the GPU if there is one.")]
-ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What a candidate file must compute.")]
-LoadTimeout = Annotated[float, Option(metavar="S", help="Seconds that a problem file may take to import and run once.")]
-WeakSandbox = Annotated[bool, Option("--allow-weak-sandbox", help="Certify behind resource limits only; marked so.")]
-Tier = Annotated[str, Option(metavar="T", help="screen (seconds), measure, or certify (fresh process, everything).")]
-Archs = Annotated[str, Option("--target", metavar="ARCHS", help="Cross-compile too: sm_80,sm_90,sm_100,gfx942.")]
-Replay = Annotated[int | None, Option(metavar="SEED", help="Judge again with the inputs of a logged seed.")]
-OneWorkload = Annotated[str | None, Option("--workload", metavar="W", help="One workload, by its name.")]
-Baselines = Annotated[str, Option("--baseline", metavar="NAMES", help="What to compare with.")]
-Out = Annotated[str | None, Option("--out", metavar="DIR", help="Keep what was found in this folder.")]
-Compare = Annotated[tuple[str, str] | None, Option(metavar="A.json B.json", help="Compare two stored results.")]
-Budget = Annotated[str, Option(metavar="TIME", help="60s, 10m, 1h; baselines and certification included.")]
-Strategy = Annotated[str | None, Option(metavar="S", help="Who is the next parent, and with what settings.")]
-Proposer = Annotated[str | None, Option(metavar="P", help="Only these proposers, by name, with commas.")]
-Workers = Annotated[str, Option(metavar="N", help="Processes that evaluate at the same time.")]
-Resume = Annotated[str | None, Option(metavar="RUN", help="Go on with a run that was stopped.")]
 
 
 @app.callback(epilog="Start with: tilewright ops, then tilewright bench rms_norm, or make demo in the source tree.")
@@ -78,9 +60,9 @@ def _root(
 @app.command()
 def device(
     calibrate: Annotated[bool, Option("--calibrate", help="Measure the ceilings now and store them.")] = False,
-    device: DeviceName = "auto",
-    json: Json = False,
-    debug: Debug = False,
+    device: of.DeviceName = "auto",
+    json: of.Json = False,
+    debug: of.Debug = False,
 ) -> None:
     """Show this machine and its measured ceilings.
 
@@ -96,8 +78,8 @@ def device(
 @app.command()
 def ops(
     name: Annotated[str | None, Argument(help="One operator; all if left out.")] = None,
-    json: Json = False,
-    debug: Debug = False,
+    json: of.Json = False,
+    debug: of.Debug = False,
 ) -> None:
     """List the operators of the library, or show one.
 
@@ -113,15 +95,15 @@ def ops(
 @app.command()
 def check(
     target: Annotated[str, Argument(help="An operator or a candidate file.")],
-    problem: ProblemFile = None,
-    tier: Tier = "measure",
-    device: DeviceName = "auto",
-    target_archs: Archs = "",
-    replay: Replay = None,
-    allow_weak_sandbox: WeakSandbox = False,
-    load_timeout: LoadTimeout = 30.0,
-    json: Json = False,
-    debug: Debug = False,
+    problem: of.ProblemFile = None,
+    tier: of.Tier = "measure",
+    device: of.DeviceName = "auto",
+    target_archs: of.Archs = "",
+    replay: of.Replay = None,
+    allow_weak_sandbox: of.WeakSandbox = False,
+    load_timeout: of.LoadTimeout = 30.0,
+    json: of.Json = False,
+    debug: of.Debug = False,
 ) -> None:
     """Say whether a kernel is right.
 
@@ -153,15 +135,15 @@ def check(
 @app.command()
 def bench(
     targets: Annotated[list[str] | None, Argument(metavar="TARGET...", help="Operators or files.")] = None,
-    workload: OneWorkload = None,
-    baseline: Baselines = "eager,compile",
-    problem: ProblemFile = None,
-    device: DeviceName = "auto",
-    out: Out = None,
-    compare: Compare = None,
-    load_timeout: LoadTimeout = 30.0,
-    json: Json = False,
-    debug: Debug = False,
+    workload: of.OneWorkload = None,
+    baseline: of.Baselines = "eager,compile",
+    problem: of.ProblemFile = None,
+    device: of.DeviceName = "auto",
+    out: of.Out = None,
+    compare: of.Compare = None,
+    load_timeout: of.LoadTimeout = 30.0,
+    json: of.Json = False,
+    debug: of.Debug = False,
 ) -> None:
     """Time kernels beside their bound and baselines.
 
@@ -198,19 +180,19 @@ def bench(
 @app.command()
 def optimize(
     target: Annotated[str | None, Argument(help="An operator, a problem file, or a candidate file.")] = None,
-    problem: ProblemFile = None,
-    budget: Budget = "60s",
-    strategy: Strategy = None,
-    proposer: Proposer = None,
-    workload: OneWorkload = None,
-    workers: Workers = "1",
-    device: DeviceName = "auto",
-    out: Out = None,
-    resume: Resume = None,
-    allow_weak_sandbox: WeakSandbox = False,
-    load_timeout: LoadTimeout = 30.0,
-    json: Json = False,
-    debug: Debug = False,
+    problem: of.ProblemFile = None,
+    budget: of.Budget = "60s",
+    strategy: of.Strategy = None,
+    proposer: of.Proposer = None,
+    workload: of.OneWorkload = None,
+    workers: of.Workers = "1",
+    device: of.DeviceName = "auto",
+    out: of.Out = None,
+    resume: of.Resume = None,
+    allow_weak_sandbox: of.WeakSandbox = False,
+    load_timeout: of.LoadTimeout = 30.0,
+    json: of.Json = False,
+    debug: of.Debug = False,
 ) -> None:
     """Search for the fastest verified kernel.
 
@@ -239,7 +221,7 @@ def optimize(
             resume=resume,
             allow_weak_sandbox=allow_weak_sandbox,
             load_timeout_s=load_timeout,
-            started_s=STARTED_S,
+            started_s=_started_s.get(),
             progress=_say,
         ),
         "optimize",
@@ -255,9 +237,9 @@ def _problem() -> None:
 @problem_app.command("validate")
 def problem_validate(
     problem: Annotated[str, Argument(metavar="P", help="An operator or a problem file.")],
-    load_timeout: LoadTimeout = 30.0,
-    json: Json = False,
-    debug: Debug = False,
+    load_timeout: of.LoadTimeout = 30.0,
+    json: of.Json = False,
+    debug: of.Debug = False,
 ) -> None:
     """Say whether a problem tells right from wrong.
 
@@ -275,8 +257,8 @@ def problem_validate(
 def report(
     run: Annotated[str, Argument(metavar="RUN", help="The folder of a run.")],
     out: Annotated[str | None, Option("-o", "--out", metavar="FILE.html", help="Where to write it.")] = None,
-    json: Json = False,
-    debug: Debug = False,
+    json: of.Json = False,
+    debug: of.Debug = False,
 ) -> None:
     """Write a run as one HTML page that opens offline.
 
@@ -348,11 +330,22 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit code; errors are one line on stderr."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], _process_start_s()))
 
 
-def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code."""
+def _process_start_s() -> float:
+    """When this process began, as a reading of time.monotonic: before the interpreter was ready, let alone torch."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        with open("/proc/self/stat") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return time.monotonic() - age_s
+    return time.monotonic()
+
+
+def run(arguments: list[str], started_s: float | None = None) -> int:
+    """Run one command, begun at `started_s` of time.monotonic (default: now), and return its exit code."""
+    _started_s.set(time.monotonic() if started_s is None else started_s)
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         return _fail(f"tilewright needs Linux on x86-64; this is {sys.platform} on {os.uname().machine}", 3)
     if arguments == ["--version"]:

@@ -1,0 +1,27 @@
+"""The options of the command line: what each is called, takes and means. Standard library and typer only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Option, Argument = typer.Option, typer.Argument
+Debug = Annotated[bool, Option("--debug", help="Show tracebacks.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+DeviceName = Annotated[str, Option("--device", metavar="D", help="cpu, cuda, or auto: the GPU if there is one.")]
+ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What a candidate file must compute.")]
+LoadTimeout = Annotated[float, Option(metavar="S", help="Seconds that a problem file may take to import and run once.")]
+WeakSandbox = Annotated[bool, Option("--allow-weak-sandbox", help="Certify behind resource limits only; marked so.")]
+Tier = Annotated[str, Option(metavar="T", help="screen (seconds), measure, or certify (fresh process, everything).")]
+Archs = Annotated[str, Option("--target", metavar="ARCHS", help="Cross-compile too: sm_80,sm_90,sm_100,gfx942.")]
+Replay = Annotated[int | None, Option(metavar="SEED", help="Judge again with the inputs of a logged seed.")]
+OneWorkload = Annotated[str | None, Option("--workload", metavar="W", help="One workload, by its name.")]
+Baselines = Annotated[str, Option("--baseline", metavar="NAMES", help="What to compare with.")]
+Out = Annotated[str | None, Option("--out", metavar="DIR", help="Keep what was found in this folder.")]
+Compare = Annotated[tuple[str, str] | None, Option(metavar="A.json B.json", help="Compare two stored results.")]
+Budget = Annotated[str, Option(metavar="TIME", help="60s, 10m, 1h; baselines and certification included.")]
+Strategy = Annotated[str | None, Option(metavar="S", help="Who is the next parent, and with what settings.")]
+Proposer = Annotated[str | None, Option(metavar="P", help="Only these proposers, by name, with commas.")]
+Workers = Annotated[str, Option(metavar="N", help="Processes that evaluate at the same time.")]
+Resume = Annotated[str | None, Option(metavar="RUN", help="Go on with a run that was stopped.")]
