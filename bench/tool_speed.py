@@ -22,7 +22,7 @@ from tilewright.evaluate import Evaluator
 from tilewright.formats import load_problem
 from tilewright.optimize.rowwise import generate
 
-PROBLEM = '''
+PROBLEM = """
 import torch
 from torch import nn
 
@@ -35,7 +35,7 @@ def get_inputs():
 
 def get_init_inputs():
     return []
-'''
+"""
 WINDOW = 4  # builds that run side by side before their candidates are timed
 
 

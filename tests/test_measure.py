@@ -109,7 +109,10 @@ def test_a_clock_turned_back_in_the_child_is_caught(session):
     assert failure.value.status is Status.TIMING_INCONSISTENT
 
 
-@pytest.mark.parametrize("session", ["N = 0\ndef f(x):\n    global N\n    N += 1\n    return x + (N < 9)"], indirect=True)
+COUNTS = "N = 0\ndef f(x):\n    global N\n    N += 1\n    return x + (N < 9)"
+
+
+@pytest.mark.parametrize("session", [COUNTS], indirect=True)
 def test_results_of_timed_calls_are_looked_at(session):
     def inspect(slot, outcome):
         if not torch.equal(outcome.outputs[0], INPUTS[slot].args["x"] + 1):
@@ -122,8 +125,9 @@ def test_results_of_timed_calls_are_looked_at(session):
 
 def test_paired_comparison_finds_the_faster_of_two():
     fast, slow = opened(SLEEPS.format(0.004)), opened(SLEEPS.format(0.006))
+    sessions = {"fast": fast, "slow": slow}
     try:
-        measured, comparisons = compare({"fast": fast, "slow": slow}, INPUTS, cold=False, budget_s=2, block_s=0.02)
+        measured, comparisons, failures = compare(sessions, INPUTS, cold=False, budget_s=2, block_s=0.02)
     finally:
         fast.child.close()
         slow.child.close()
@@ -131,3 +135,16 @@ def test_paired_comparison_finds_the_faster_of_two():
     assert by_name["fast", "slow"].faster and not by_name["slow", "fast"].level_or_ahead
     assert 1.3 < by_name["slow", "fast"].ratio < 1.6
     assert measured["fast"].median_s < measured["slow"].median_s
+    assert not failures
+
+
+def test_one_that_falls_out_does_not_spoil_the_comparison_of_the_others():
+    dies = "N = 0\ndef f(x):\n    global N\n    N += 1\n    return x + 1 if N < 30 else 1 / 0"
+    sessions = {"a": opened(SLEEPS.format(0.002)), "b": opened(SLEEPS.format(0.003)), "dies": opened(dies)}
+    try:
+        measured, comparisons, failures = compare(sessions, INPUTS, cold=False, budget_s=1, block_s=0.01)
+    finally:
+        for session in sessions.values():
+            session.child.close()
+    assert set(measured) == {"a", "b"} and len(comparisons) == 2
+    assert failures["dies"].status is Status.RUNTIME_ERROR

@@ -7,12 +7,11 @@ truths, one persistent child, and the device. It is the trusted side: candidates
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -31,13 +30,14 @@ from .problem import Inputs, Problem, Workload
 from .record import EvaluationCost, Record
 from .schema import canonical_json, content_digest
 from .verify import TruthCache, Verdict, judge, verify
+from .verify.verdict import Tier
 
 _CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
 _MOST_SLOTS = 8
 _INFRA_TRIES = 2
 
 
-class CannotDo(Exception):  # noqa: N818 (an answer to the user, with exit code 3)
+class CannotDo(Exception):
     """This machine cannot do what was asked; the message says what is missing."""
 
 
@@ -86,7 +86,7 @@ class Evaluator:
     def evaluate(
         self,
         candidate: Candidate,
-        tier: str = "measure",
+        tier: Tier = "measure",
         *,
         stop_above_s: float | None = None,
         timeout_s: float | None = None,
@@ -112,21 +112,17 @@ class Evaluator:
         out of the comparisons."""
         with contextlib.ExitStack() as stack:
             sessions, records = self._open_all(candidates, stack)
-            alive = {c.digest: sessions[c.digest] for c in candidates if c.digest in sessions}
-            while alive:
-                current: list[str] = []
-                try:
-                    measurements, comparisons = self._compare(alive, budget_s, current)
-                except CandidateError as failure:
-                    digest = current[-1] if current else next(iter(alive))
-                    records[digest] = self._record(_named(candidates, digest), "certify", self._failed(failure, "certify"))
-                    del alive[digest]
-                    continue
-                for digest, measured in measurements.items():
-                    verdict = Verdict(status=Status.PASSED, tier="measure", sandbox=alive[digest].sandbox, seeds=(self.seed,))
-                    records[digest] = self._record(_named(candidates, digest), "measure", verdict, measured)
-                return records, comparisons
-        return records, []
+            measured, comparisons, failures = compare(
+                sessions, self._inputs, cold=self.cold, budget_s=budget_s, inspect=self._inspect
+            )
+            for digest, failure in failures.items():
+                records[digest] = self._record(_named(candidates, digest), "measure", self._failed(failure, "measure"))
+            for digest, measurement in measured.items():
+                session = sessions[digest]
+                verdict = Verdict(status=Status.PASSED, tier="measure", sandbox=session.sandbox, seeds=(self.seed,))
+                facts = self._facts(session, session.candidate)
+                records[digest] = self._record(session.candidate, "measure", verdict, measurement, facts=facts)
+            return records, comparisons
 
     def close(self) -> None:
         for child in self._children.values():
@@ -166,14 +162,14 @@ class Evaluator:
         needed = 2 * (_CONTENTS + 1) * input_bytes + 16 * (input_bytes + output_bytes)
         if needed > self.device.memory_bytes:
             raise CannotDo(
-                f"{self.problem.name} at {self.workload.name} needs about {needed / 2**30:.1f} GiB to be judged, and this "
-                f"machine has {self.device.memory_bytes / 2**30:.1f} GiB: choose a smaller workload"
+                f"{self.problem.name} at {self.workload.name} needs about {needed / 2**30:.1f} GiB to be judged, and "
+                f"this machine has {self.device.memory_bytes / 2**30:.1f} GiB: choose a smaller workload"
             )
 
     # One evaluation.
 
     def _evaluate_once(
-        self, candidate: Candidate, tier: str, stop_above_s: float | None, timeout_s: float | None, timed: bool
+        self, candidate: Candidate, tier: Tier, stop_above_s: float | None, timeout_s: float | None, timed: bool
     ) -> Record:
         self.prepare()
         clock = _Laps()
@@ -186,7 +182,7 @@ class Evaluator:
                 if tier == "certify" and is_weak(session.sandbox) and not self.allow_weak_sandbox:
                     raise CannotDo(
                         "certify needs a sandbox that hides this process from the candidate, and this kernel grants "
-                        "neither landlock nor user namespaces; --allow-weak-sandbox goes on, and marks the record untrusted"
+                        "no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
                     )
                 verdict = self._verify(session, tier)
                 clock.lap("check_s")
@@ -199,7 +195,7 @@ class Evaluator:
             verdict = self._failed(failure, tier)
         return self._record(candidate, tier, verdict, measured, clock.cost(), facts)
 
-    def _verify(self, session: Session, tier: str) -> Verdict:
+    def _verify(self, session: Session, tier: Tier) -> Verdict:
         return verify(
             session, self.problem, tier=tier, workloads=(self.workload,), seed=self.seed, truths=self.truths,
             truncating_bf16=_interpreted(session.candidate),
@@ -221,19 +217,6 @@ class Evaluator:
         judgement = judge(truth, outcome)
         if judgement.status is not Status.PASSED:
             raise CandidateError(judgement.status, f"in a timed call: {judgement.detail}")
-
-    def _compare(
-        self, sessions: Mapping[str, Session], budget_s: float, current: list[str]
-    ) -> tuple[dict[str, Measurement], list[Comparison]]:
-        def watched(digest: str) -> Any:
-            def inspect(slot: int, outcome: Outcome) -> None:
-                current.append(digest)
-                self._inspect(slot, outcome)
-
-            return inspect
-
-        watchers = {digest: watched(digest) for digest in sessions}
-        return compare(sessions, self._inputs, cold=self.cold, budget_s=budget_s, inspect=watchers)
 
     def _against_bound(self, verdict: Verdict, measured: Measurement) -> Verdict:
         hard_s = self.bound.hard_s if self.bound else None
@@ -296,7 +279,7 @@ class Evaluator:
 
     # Records.
 
-    def _failed(self, failure: CandidateError, tier: str) -> Verdict:
+    def _failed(self, failure: CandidateError, tier: Tier) -> Verdict:
         return Verdict(
             status=failure.status, tier=tier, sandbox="", seeds=(self.seed,), detail=failure.detail,
             facts={"notes": list(getattr(failure, "__notes__", []))},
@@ -312,7 +295,7 @@ class Evaluator:
     def _record(
         self,
         candidate: Candidate,
-        tier: str,
+        tier: Tier,
         verdict: Verdict,
         measured: Measurement | None = None,
         cost: EvaluationCost | None = None,
@@ -350,7 +333,7 @@ class _Laps:
         self.laps[name], self.last = now - self.last, now
 
     def cost(self) -> EvaluationCost:
-        return EvaluationCost(**self.laps)
+        return EvaluationCost.model_validate(self.laps)
 
 
 @contextlib.contextmanager
@@ -398,7 +381,7 @@ def evaluate(
     problem: Problem,
     workload: Workload | None = None,
     *,
-    tier: str = "measure",
+    tier: Tier = "measure",
     device: str = "auto",
     seed: int | None = None,
     allow_weak_sandbox: bool = False,

@@ -1,7 +1,7 @@
 """The untrusted side and the wall around it.
 
-A candidate only ever runs in a child process. The parent owns inputs, references, truth, tolerance, statistics and the
-verdict; the child maps buffers that the parent made, runs the candidate, and gives back raw outputs and raw time stamps.
+A candidate only ever runs in a child process. The parent owns inputs, references, truth, tolerance, statistics and
+the verdict; the child maps buffers that the parent made, runs the candidate, and gives back raw outputs and stamps.
 
     arena.py     shared memory that the parent owns, with guard bands
     wire.py      length-limited frames over a socket pair, with a nonce

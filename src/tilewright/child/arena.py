@@ -7,6 +7,7 @@ is seen afterwards, and a read outside one meets NaN.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from dataclasses import dataclass
@@ -101,10 +102,8 @@ class Arena:
     def close(self) -> None:
         """Give the memory back; views made before become invalid, so callers copy what they keep."""
         del self._raw
-        try:
+        with contextlib.suppress(BufferError):  # a view is still alive somewhere; the memory goes when it does
             self._map.close()
-        except BufferError:  # a view is still alive somewhere; the memory goes when it does
-            pass
         os.close(self.fd)
 
 

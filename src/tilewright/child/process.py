@@ -247,7 +247,7 @@ class _Captured:
 
 
 def cache_folder(part: str = "") -> Path:
-    """The folder for builds and device profiles: $TILEWRIGHT_CACHE, else the user's cache folder. Created if missing."""
+    """The folder for builds and profiles: $TILEWRIGHT_CACHE, else the user's cache folder. Made if missing."""
     root = os.environ.get("TILEWRIGHT_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     folder = Path(root or os.path.join(base, "tilewright")) / part

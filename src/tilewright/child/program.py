@@ -248,7 +248,8 @@ class Program:
                 ):
                     aliases.append(path)
             twins = [
-                i for i, o in enumerate(outputs)
+                i
+                for i, o in enumerate(outputs)
                 if i != index and self.is_tensor(o) and o.numel() and o.untyped_storage().data_ptr() == start
             ]
         return {
@@ -314,7 +315,7 @@ def serve(program: Program) -> None:
             answer = {"ok": handlers[message["op"]](message)}
         except WireError:
             return
-        except BaseException as error:  # a candidate may raise anything; all of it is its verdict
+        except BaseException as error:  # noqa: BLE001 (a candidate may raise anything; all of it is its verdict)
             answer = {"error": describe(error, message["op"])}
         program.wire.send(answer)
 
@@ -325,7 +326,7 @@ def main() -> None:
     sys.argv = [""]
     wire = Wire(sock, nonce)
     settings = wire.receive(30)
-    wall = Wall(*(tuple(settings["wall"][name]) for name in ("writable", "readable")))
+    wall = Wall(writable=tuple(settings["wall"]["writable"]), readable=tuple(settings["wall"]["readable"]))
     level = enter(wall, settings["sandbox"])
     import mmap
 

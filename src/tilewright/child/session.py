@@ -89,9 +89,7 @@ class Session:
         self._out = child.arena.take(room_bytes)
         self._base = child.arena.mark()
         start = time.perf_counter()
-        child.ask(
-            "load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind
-        )
+        child.ask("load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
         self.load_s = time.perf_counter() - start
 
     def close(self) -> None:
@@ -245,20 +243,25 @@ class Session:
     def _grad_regions(self, inputs: Inputs, grads: Sequence[str]) -> list[list[int]]:
         regions = []
         for name in grads:
-            tensor = inputs.args.get(name, inputs.state.get(name))
+            tensor = inputs.args[name] if name in inputs.args else inputs.state[name]
             region = self.child.arena.take(tensor.numel() * tensor.element_size())
             regions.append([region.offset, region.bytes])
         return regions
 
     def _outcome(
-        self, answer: dict[str, Any], placed: _Placed, regions: list[list[int]], grads: Sequence[str], gr: list[list[int]]
+        self,
+        answer: dict[str, Any],
+        placed: _Placed,
+        regions: list[list[int]],
+        grads: Sequence[str],
+        grad_regions: list[list[int]],
     ) -> Outcome:
         metas = tuple(_meta(m) for m in answer.get("metas", []))
         written = answer.get("written", [])
         outputs = tuple(self._read(m, w, r) for m, w, r in zip(metas, written, regions, strict=False))
         outputs += (torch.empty(0),) * (len(metas) - len(outputs))
         grad_metas = [_meta(m) for m in answer.get("grad_metas", [])]
-        found = {n: self._read(m, 0, r) for n, m, r in zip(grads, grad_metas, gr, strict=False)}
+        found = {n: self._read(m, 0, r) for n, m, r in zip(grads, grad_metas, grad_regions, strict=False)}
         outside = tuple(p for p, r in placed.regions.items() if not self.child.arena.guards_hold(r))
         mutated = tuple(p for p, v in placed.views.items() if not _same_bytes(v, placed.own[p]))
         for path in {*outside, *mutated}:  # the next call starts from clean memory
@@ -363,9 +366,8 @@ def room_for(outputs: Sequence[torch.Tensor]) -> int:
 
 def arena_bytes(calls: Sequence[Inputs], outputs: Sequence[torch.Tensor]) -> int:
     """Bytes of an arena that holds all `calls` at their own addresses, outputs, gradients and stamps."""
-    placed = sum(
-        span_bytes(tuple(t.shape), tuple(t.stride()), t.element_size()) + 4 * 4096 for c in calls for t in flat(c).values()
-    )
+    tensors = [t for call in calls for t in flat(call).values()]
+    placed = sum(span_bytes(tuple(t.shape), tuple(t.stride()), t.element_size()) + 4 * 4096 for t in tensors)
     largest = max((sum(t.numel() * t.element_size() for t in flat(c).values()) for c in calls), default=0)
     return placed + largest + 3 * room_for(outputs) + 8 * _STAMPS + _SPARE_BYTES
 
@@ -383,9 +385,7 @@ def open_session(
 ) -> Session:
     """Start a fresh child, load `candidate`, and return the session. `calls` are inputs it must have room for, and
     `outputs` results of the reference, for their sizes. The caller closes `session.child` too."""
-    child = Child(
-        arena_bytes(calls, outputs), limits=limits, sandbox=sandbox, interpret=interpret, threads=threads
-    )
+    child = Child(arena_bytes(calls, outputs), limits=limits, sandbox=sandbox, interpret=interpret, threads=threads)
     try:
         return Session(child, candidate, problem, room_for(outputs))
     except BaseException:

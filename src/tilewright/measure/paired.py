@@ -6,12 +6,14 @@ the ratio of two candidates is taken within a round, and the interval over round
 
 from __future__ import annotations
 
+import contextlib
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..candidate import CandidateError
 from ..child.session import Session
 from ..problem import Inputs
 from .clock import METHOD, Inspect, draw_schedule, estimate, run_block
@@ -20,10 +22,12 @@ from .stats import halves_agree, median_interval, ratio_interval
 
 _FEWEST_ROUNDS = 8
 _MOST_ROUNDS = 200
+_INSPECTED_SHARE = 0.25  # of blocks, whose last result is judged
 
 
 @dataclass
 class _Track:
+    estimate_s: float
     samples: list[float] = field(default_factory=list)
     medians: list[float] = field(default_factory=list)
     parent_s: float = 0.0
@@ -38,37 +42,62 @@ def compare(
     budget_s: float = 6.0,
     block_s: float = 0.06,
     precision: float = 0.005,
-    inspect: Mapping[str, Inspect] | None = None,
+    inspect: Inspect | None = None,
     seed: int | None = None,
-) -> tuple[dict[str, Measurement], list[Comparison]]:
-    """Return the measurement of every session and the comparison of every ordered pair of them.
+) -> tuple[dict[str, Measurement], list[Comparison], dict[str, CandidateError]]:
+    """Return the measurement of every session, the comparison of every ordered pair of them, and the failures of those
+    that fell out on the way: crashed, gave a result that `inspect` refused, or lied about their time.
 
     Ends when all ratios to the fastest are known within `precision`, or when `budget_s` is used up (at least 8 rounds).
     """
     draw = random.Random(seed)
-    tracks = {name: _Track() for name in sessions}
-    estimates = {name: estimate(session, inputs) for name, session in sessions.items()}
+    tracks: dict[str, _Track] = {}
+    failures: dict[str, CandidateError] = {}
+    for name, session in sessions.items():
+        with _noting(failures, name):
+            tracks[name] = _Track(estimate(session, inputs))
     deadline = time.perf_counter() + budget_s
     for round_ in range(_MOST_ROUNDS):
-        for name in draw.sample(list(sessions), len(sessions)):
-            schedule = draw_schedule(draw, estimates[name], block_s, len(inputs))
-            block = run_block(sessions[name], inputs, schedule)
-            track = tracks[name]
-            track.samples += block.calls_s
-            track.medians.append(statistics.median(block.calls_s))
-            track.parent_s += block.parent_s
-            track.claimed_s += block.claimed_s
-            estimates[name] = max(statistics.median(track.medians), 1e-7)
-            if inspect is not None and draw.random() < 0.25:
-                inspect[name](block.last_slot, block.outcome)
+        for name in draw.sample(list(tracks), len(tracks)):
+            with _noting(failures, name):
+                _one_block(sessions[name], inputs, tracks[name], draw, block_s, inspect)
+        tracks = {name: track for name, track in tracks.items() if name not in failures}
         if round_ + 1 >= _FEWEST_ROUNDS and (time.perf_counter() > deadline or _decided(tracks, precision)):
             break
     measurements = {name: _measurement(track, cold) for name, track in tracks.items()}
-    comparisons = [_comparison(tracks, a, b) for a in sessions for b in sessions if a != b]
-    return measurements, comparisons
+    comparisons = [_comparison(tracks, a, b) for a in tracks for b in tracks if a != b]
+    return measurements, comparisons, failures
+
+
+@contextlib.contextmanager
+def _noting(failures: dict[str, CandidateError], name: str) -> Iterator[None]:
+    try:
+        yield
+    except CandidateError as failure:
+        failures[name] = failure
+
+
+def _one_block(
+    session: Session,
+    inputs: Sequence[Inputs],
+    track: _Track,
+    draw: random.Random,
+    block_s: float,
+    inspect: Inspect | None,
+) -> None:
+    block = run_block(session, inputs, draw_schedule(draw, track.estimate_s, block_s, len(inputs)))
+    track.samples += block.calls_s
+    track.medians.append(statistics.median(block.calls_s))
+    track.parent_s += block.parent_s
+    track.claimed_s += block.claimed_s
+    track.estimate_s = max(statistics.median(track.medians), 1e-7)
+    if inspect is not None and draw.random() < _INSPECTED_SHARE:
+        inspect(block.last_slot, block.outcome)
 
 
 def _decided(tracks: Mapping[str, _Track], precision: float) -> bool:
+    if len(tracks) < 2:
+        return True
     fastest = min(tracks, key=lambda name: statistics.median(tracks[name].medians))
     others = [_comparison(tracks, name, fastest) for name in tracks if name != fastest]
     return all((c.ci_high - c.ci_low) / 2 <= precision * c.ratio for c in others)
