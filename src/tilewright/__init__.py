@@ -6,13 +6,7 @@ The names below are imported on first use, so that `import tilewright` and the c
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-
-try:
-    __version__ = version("tilewright")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
 
 _PUBLIC = {
     "check": "api",
@@ -37,9 +31,20 @@ __all__ = ["__version__", "ops", *_PUBLIC]
 def __getattr__(name: str) -> Any:
     if name == "ops":
         return import_module(".ops", __name__)
+    if name == "__version__":
+        return _version()
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tilewright' has no attribute {name!r}")
     return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tilewright")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:
