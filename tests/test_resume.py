@@ -10,11 +10,29 @@ import pytest
 
 from simulated import PROBLEM, Clock, Machine, kernel
 from tilewright.candidate import Candidate, Status
+from tilewright.formats import load_problem
 from tilewright.optimize import Settings, optimize, resume
 from tilewright.optimize.history import replay
 from tilewright.optimize.proposers import parameters
+from tilewright.problem import Space
 from tilewright.record import Store
 
+POSED = """
+import torch
+
+
+class Model(torch.nn.Module):
+    def forward(self, x):
+        return x.exp()
+
+
+def get_inputs():
+    return [torch.randn(4, 8)]
+
+
+def get_init_inputs():
+    return []
+"""
 POINTS = [
     ("run", 1), ("proposed", 1), ("proposed", 3), ("portfolio", 1), ("building", 1), ("building", 6), ("evaluated", 1),
     ("evaluated", 9), ("best", 2), ("finalist", 2), ("paired", 1), ("certifying", 1), ("certified", 1), ("finished", 1),
@@ -128,3 +146,34 @@ def test_the_users_kernel_comes_out_of_the_run_itself(tmp_path):
     clock = Clock()
     resume(tmp_path / "run", problem=PROBLEM, make_runner=lambda *_: Machine(clock), clock=clock)
     assert kernel().digest in known(tmp_path)[1].records
+
+
+@pytest.mark.parametrize("target", ["softmax", "file"])
+def test_the_problem_is_bound_again_from_the_run_alone(tmp_path, target):
+    if target == "file":
+        file = tmp_path / "posed.py"
+        file.write_text(POSED)
+        target = str(file)
+    problem = load_problem(target)
+    clock = Clock()
+
+    def interrupt(event):
+        if event.kind == "portfolio":
+            raise KeyboardInterrupt
+
+    settings = Settings(seed=4, proposers=("eager", "user"))
+    run = {"out": tmp_path / "run", "user": (kernel("only", Space()),), "settings": settings, "clock": clock}
+    machine = Machine(clock, times_s={"only": 0.003})
+    with pytest.raises(KeyboardInterrupt):
+        optimize(problem, **run, progress=interrupt, make_runner=lambda *_: machine)
+    (tmp_path / "posed.py").unlink(missing_ok=True)
+    bound = []
+
+    def make_runner(problem, *_):
+        bound.append(problem)
+        return machine
+
+    assert resume(tmp_path / "run", make_runner=make_runner, clock=clock).status == "improved"
+    assert bound[0].digest == problem.digest
+    call = bound[0].make_inputs(bound[0].workloads[0], 0)
+    assert len(bound[0].run(call)) == 1

@@ -106,8 +106,8 @@ def bind(problem: Problem) -> Problem:
 
     if problem.reference is not None:
         return problem
-    if problem.format == "operator" or not problem.source:
-        return ops.get(problem.name)
+    if problem.name in ops.names() and ops.get(problem.name).digest == problem.digest:
+        return ops.get(problem.name)  # an operator of this package, whose text imports its neighbours
     source = parse_source(problem.source, f"{problem.name}.py")
     return formats()[problem.format].bind(problem, source)
 
