@@ -162,14 +162,18 @@ Maybe = torch.Tensor | None
 
 def default_settings(M: int, N: int, K: int, dtype: str, arch: str, tma: bool) -> dict[str, int]:
     """Derived, not tuned. 128x256 sums fill 8 warps' registers to 128 each, which leaves room only where descriptors
-    hold the addresses, and four stages of 48 KiB stay under Hopper's 227 KiB; 128x128 elsewhere, two stages in AMD's
-    64 KiB; float32, which has no exact matrix unit, takes 64x64. A dimension smaller than the tile shrinks it."""
+    hold the addresses; three stages of 48 KiB and the staged output fit 227 KiB. 128x128 elsewhere, two stages in AMD's
+    64 KiB; float32, which has no exact matrix unit, takes 64x64. A few rows are bound by the bytes of b: narrow tiles
+    spread them over more units, long ones keep more in flight. A dimension smaller than the tile shrinks it."""
+    amd = arch.startswith("gfx")
     if dtype == "float32":
         tile = {"block_m": 64, "block_n": 64, "block_k": 32, "warps": 4, "stages": 2}
+    elif M <= 64:
+        tile = {"block_m": 64, "block_n": 64, "block_k": 128, "warps": 4, "stages": 2 if amd else 3}
     elif tma and M > 128 and N >= 4096:
         tile = {"block_m": 128, "block_n": 256, "block_k": 64, "warps": 8, "stages": 3}
     else:
-        tile = {"block_m": 128, "block_n": 128, "block_k": 64, "warps": 8, "stages": 2 if arch.startswith("gfx") else 3}
+        tile = {"block_m": 128, "block_n": 128, "block_k": 64, "warps": 8, "stages": 2 if amd else 3}
     tile["block_m"] = min(tile["block_m"], max(16, next_power_of_2(M)))
     tile["block_n"] = min(tile["block_n"], max(32, next_power_of_2(N)))
     tile["block_k"] = min(tile["block_k"], max(32, next_power_of_2(K)))
