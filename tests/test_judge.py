@@ -373,3 +373,23 @@ def test_an_interpreter_that_truncates_is_allowed_that_and_no_more() -> None:
     assert judge(truth, outcome_of([wide.bfloat16()]), truncating_bf16=True).passed
     for factor in (0.99, 1.01):
         assert not judge(truth, cut(wide * factor), truncating_bf16=True).passed
+
+
+def test_rows_whose_squares_underflow_are_judged_like_others():
+    """Standardised constant rows: their truth is a float64 rounding residue, the reference's own is plain zero."""
+
+    def reference(x):
+        centred = x - x.mean(dim=-1, keepdim=True)
+        return (centred / (x.std(dim=-1, keepdim=True) + 1e-6)).clamp(-3.0, 3.0)
+
+    def draw(workload, generator):
+        x = torch.randn(64, 256, generator=generator)
+        x[::8] = torch.linspace(-1, 1, 8)[:, None]
+        x[1::8] *= 1e-38
+        return Inputs({"x": x})
+
+    problem = Problem(name="z", reference=reference, inputs=draw, workloads=(Workload(name="w"),))
+    inputs = problem.make_inputs(problem.workloads[0], 1)
+    truth = make_truth(problem, inputs)
+    assert math.isfinite(truth.outputs[0].limits(False).along)
+    assert judge(truth, outcome_of(problem.run(inputs))).passed

@@ -130,14 +130,13 @@ def _signed(grid: Grid, runs: list[Sums], truncating: bool) -> tuple[float, Tens
     along_R = _along(rows_KR, grid.rho_along_R, grid.square_R, spread_R, _top_eighth, grid.internal)
     along_N = _along(columns_KN, grid.rho_along_N, grid.square_N, spread_N, _top_eighth, grid.internal)
 
-    def independent(length_R: Tensor) -> float:
-        return float((length_R**2 * grid.square_R).sum().sqrt() / norm)
+    def shared(_: Tensor) -> float:
+        # Not by way of lengths per row: of rows below 1e-154 the squares are zero, and the errors are not.
+        return float((rows_KR.abs().amax(0) ** 2).sum().sqrt() / norm)
 
     norm = grid.square_R.sum().sqrt().clamp(min=1e-300)
-    length_R = rows_KR.abs().amax(0) / grid.square_R.sqrt().clamp(min=1e-300)
     total_K1 = rows_KR.sum(1, keepdim=True)
     total2, spread = grid.square_R.sum().view(1), spread_R.sum().view(1)
-    shared = lambda _: independent(length_R)  # noqa: E731
     along = _along(total_K1, grid.rho_along_R.sum().view(1), total2, spread, shared, grid.internal, rows_KR.shape[1])
     low_R = grid.cut_along_R / grid.square_R.sqrt().clamp(min=1e-300) * truncating
     low_N = grid.cut_along_N / grid.square_N.sqrt().clamp(min=1e-300) * truncating
