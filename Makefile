@@ -36,14 +36,17 @@ help:  ## Show what can be made
 demo: $(INSTALLED)  ## Find, prove and time the fastest RMSNorm with residual on this machine
 	$(PY) -m tilewright optimize examples/rms_norm_residual.py --budget $(BUDGET) --out out/demo
 
-test: check  ## Lint, types, layers and tests
-	$(PY) -m pytest --durations=15
+# Each of these runs all its parts, whatever the first ones say, and ends with the first failure's code.
+test: $(INSTALLED)  ## Lint, types, layers and tests
+	@code=0; $(MAKE) check || code=$$?; \
+	$(PY) -m pytest --durations=15 || code=$$((code ? code : $$?)); exit $$code
 
 check: $(INSTALLED)  ## Lint, types and import layers only
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m mypy
-	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	@code=0; \
+	$(PY) -m ruff check . || code=$$?; \
+	$(PY) -m ruff format --check . || code=$$?; \
+	$(PY) -m mypy || code=$$?; \
+	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()" || code=$$?; exit $$code
 
 sweep: $(INSTALLED)  ## The longer tests
 	$(PY) -m pytest -m sweep --durations=15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -51,7 +52,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_data_files_are_inside(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     source = {str(p.relative_to(ROOT / "src")) for p in (ROOT / "src" / "tilewright").rglob("*") if p.is_file()}
-    expected = {n for n in source if "__pycache__" not in n and not n.endswith((".pyc", ".so"))}
+    expected = {n for n in source if not re.search(r"__pycache__|/\.|\.pyc$|\.so$", n)}
     assert not expected - set(names)
     for kind in ("py.typed", "schemas/Record.json", ".j2", "ops/", "peaks.json"):
         assert any(kind in n for n in names), kind

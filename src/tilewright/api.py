@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from . import bench_rows, check_rows, formats, ops, targets
 from .build.cpp import CompileError
@@ -32,6 +32,7 @@ from .results import (
     ReportResult,
     ValidationResult,
 )
+from .verify.verdict import Tier
 
 TIERS = ("screen", "measure", "certify")
 
@@ -84,7 +85,7 @@ def check(
     found = targets.only(found, targets.CHECKED_ON[machine.kind], machine.kind, "ask for another --device")
     records, facts = [], []
     for candidate in found.candidates:
-        records += check_rows.judge(found.problem, candidate, machine, tier, replay, allow_weak_sandbox)
+        records += check_rows.judge(found.problem, candidate, machine, cast(Tier, tier), replay, allow_weak_sandbox)
         facts += check_rows.facts_of(found.problem, candidate, target_archs)
     return check_rows.result_of(target, found.problem, machine, tier, records, facts)
 

@@ -13,10 +13,11 @@ from .evaluate import Evaluator
 from .problem import Problem
 from .record import Record
 from .results import PASSED, CheckResult, WorkloadResult
+from .verify.verdict import Tier
 
 
 def judge(
-    problem: Problem, candidate: Candidate, machine: Device, tier: str, seed: int | None, weak: bool
+    problem: Problem, candidate: Candidate, machine: Device, tier: Tier, seed: int | None, weak: bool
 ) -> list[tuple[Candidate, Record]]:
     found = []
     for workload in targets.check_workloads(problem, candidate, tier, machine.kind):
