@@ -89,6 +89,9 @@ class Machine:
         off = abs([1, 2, 4, 8, 16, 32].index(settings["TILE"]) - 3) + abs([1, 2, 4].index(settings["UNROLL"]) - 1)
         return self.best_s * (1 + 0.25 * off + (settings["MODE"] != "b") * 0.3)
 
+    def prepare(self, candidates, patience_s: float) -> None:
+        """Nothing needs to be built."""
+
     def submit(self, candidate, bounds) -> Future[Record]:
         future: Future[Record] = Future()
         self.evaluated.append(candidate.digest)

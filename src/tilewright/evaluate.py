@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +30,7 @@ from .measure.clock import SEARCH, THOROUGH
 from .problem import Inputs, Problem, Workload
 from .record import EvaluationCost, Record
 from .schema import canonical_json, content_digest
-from .verify import TruthCache, Verdict, judge, verify
+from .verify import TruthCache, Verdict, judge, make_truths, verify
 from .verify.verdict import Tier
 
 _CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
@@ -77,11 +78,19 @@ class Evaluator:
 
     # What a caller asks for.
 
-    def build(self, candidate: Candidate) -> float:
-        """Build ahead of evaluation; returns seconds. Raises CandidateError. Safe to call from several threads."""
+    def build(self, candidate: Candidate, patience_s: float | None = None) -> float:
+        """Build ahead of evaluation, for at most `patience_s` seconds where torch.compile does it; returns seconds.
+        Raises CandidateError. Safe to call from several threads once `prepare` has returned."""
         start = time.perf_counter()
         prebuild(candidate)
+        if _compiles_itself(candidate):
+            self._compile_once(candidate, patience_s)
         return time.perf_counter() - start
+
+    def make_truths(self, tier: Tier) -> None:
+        """Make the truths of a tier before they are asked for. Not while anything is timed."""
+        self.prepare()
+        make_truths(self.problem, tier=tier, workloads=(self.workload,), seed=self.seed, truths=self.truths)
 
     def evaluate(
         self,
@@ -125,7 +134,7 @@ class Evaluator:
             return records, comparisons
 
     def close(self) -> None:
-        for child in self._children.values():
+        for child in list(self._children.values()):
             child.close()
         self._children.clear()
 
@@ -250,12 +259,24 @@ class Evaluator:
             child = self._children[kind] = self._start(candidate)
         return child
 
-    def _start(self, candidate: Candidate) -> Child:
+    def _compile_once(self, candidate: Candidate, patience_s: float | None) -> None:
+        """Call the candidate once, in a child that then ends: what it compiled stays in a cache for the next one."""
+        self.prepare()
+        name = f"compiling {candidate.digest}"
+        limits = replace(self.limits, first_call_s=patience_s) if patience_s else self.limits
+        child = self._children[name] = self._start(candidate, limits)
+        try:
+            with Session(child, candidate, self.problem, room_for(self._outputs)) as session:
+                session.call(self._inputs[0])
+        finally:
+            self._children.pop(name, child).close()
+
+    def _start(self, candidate: Candidate, limits: Limits | None = None) -> Child:
         inductor = str(cache_folder("inductor"))
         compiles = _compiles_itself(candidate)
         return Child(
             arena_bytes(self._inputs, self._outputs),
-            limits=self.limits,
+            limits=limits or self.limits,
             sandbox=self.sandbox,
             threads=self.threads,
             interpret=_interpreted(candidate),

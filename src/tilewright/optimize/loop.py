@@ -29,6 +29,7 @@ PROMISING = 3.0  # a seed is tuned if its time is at most this times the best
 HOPELESS_SEED, HOPELESS_CHILD = 3.0, 1.5  # timing is given up above this times the best
 PATIENCE, BEHIND = 8, 1.25  # a family whose best is this far behind after so many points is left alone
 FIRST_COST_S = 3.0
+COMPILE_SHARE = 0.45  # of the time left at the start, for all that torch.compile compiles
 EXTRA_SHARE = 0.3  # what a further variant of a baseline may cost, as a part of the time for the search
 
 
@@ -129,6 +130,9 @@ class Search:
             with self.runner.working():
                 propose(self.journal, context, self.settings.proposers)
             self.journal.write("portfolio", "portfolio", candidates=list(self.history.proposed))
+        ahead = [i.candidate for i in self.history.open_items() if i.stage != "child"]
+        if ahead:
+            self.runner.prepare(ahead, COMPILE_SHARE * self.budget.left_s)
         queue = deque(sorted(self.history.open_items(), key=lambda item: rank(self.history, item)))
         self._drive(lambda k: self._affordable(queue, k))
 

@@ -39,6 +39,11 @@ class Runner(Protocol):
     refill_at: int
     fatal: tuple[type[Exception], ...]
 
+    def prepare(self, candidates: Sequence[Candidate], patience_s: float) -> None:
+        """Begin whatever can be done ahead for `candidates`, before anything is timed: builds, those of torch.compile
+        for at most `patience_s` seconds, and truths."""
+        ...
+
     def submit(self, candidate: Candidate, bounds: AskBounds) -> Future[Record]:
         """Begin to evaluate: build, check, time. `bounds()` is asked, once, when its turn has come. Faults of the
         candidate are in the record; an exception of the future is a fault of ours."""

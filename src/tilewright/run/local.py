@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from ..candidate import Candidate, CandidateError
 from ..child.sandbox import is_weak
@@ -61,11 +61,19 @@ class LocalRunner:
         self.fatal: tuple[type[Exception], ...] = (CannotDo,)
         self._evaluator = evaluator
         self._gate = Gate()
+        self._built: dict[str, Future[float]] = {}
         self._builds = ThreadPoolExecutor(self.slots, thread_name_prefix="build")
         self._measures = ThreadPoolExecutor(1, thread_name_prefix="measure")
 
+    def prepare(self, candidates: Sequence[Candidate], patience_s: float) -> None:
+        with self._gate.shared():
+            self._evaluator.prepare()
+        for candidate in sorted(candidates, key=lambda c: c.origin != "compiled"):  # the longest builds first
+            self._built[candidate.digest] = self._builds.submit(self._build, candidate, patience_s)
+        self._measures.submit(self._make_truths)
+
     def submit(self, candidate: Candidate, bounds: AskBounds) -> Future[Record]:
-        built = self._builds.submit(self._build, candidate)
+        built = self._built.pop(candidate.digest, None) or self._builds.submit(self._build, candidate)
         return self._measures.submit(self._measure, candidate, built, bounds)
 
     def working(self) -> AbstractContextManager[None]:
@@ -85,9 +93,16 @@ class LocalRunner:
         self._measures.shutdown(wait=False, cancel_futures=True)
         self._evaluator.close()
 
-    def _build(self, candidate: Candidate) -> float:
+    def _build(self, candidate: Candidate, patience_s: float | None = None) -> float:
         with self._gate.shared():
-            return self._evaluator.build(candidate)
+            return self._evaluator.build(candidate, patience_s)
+
+    def _make_truths(self) -> None:
+        """Those of the certificate too: while torch.compile is at work there is nothing better to do. A reference that
+        fails says so again when a candidate is judged by it."""
+        with self._gate.shared(), suppress(CandidateError):
+            self._evaluator.make_truths("measure")
+            self._evaluator.make_truths("certify")
 
     def _measure(self, candidate: Candidate, built: Future[float], bounds: AskBounds) -> Record:
         try:

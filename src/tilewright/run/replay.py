@@ -21,6 +21,9 @@ class ReplayRunner:
         self.fatal: tuple[type[Exception], ...] = ()
         self.records = {r.candidate: r for r in records}
 
+    def prepare(self, candidates: Sequence[Candidate], patience_s: float) -> None:
+        """Nothing needs to be built."""
+
     def submit(self, candidate: Candidate, bounds: AskBounds) -> Future[Record]:
         bounds()
         answer: Future[Record] = Future()

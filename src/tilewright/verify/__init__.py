@@ -23,7 +23,7 @@ from .families import FAMILIES, family_inputs
 from .judge import Judgement, judge
 from .truth import Truth, make_truth
 from .verdict import Verdict, WorkloadVerdict
-from .verify import verify
+from .verify import make_truths, verify
 
 __all__ = [
     "FAMILIES",
@@ -37,5 +37,6 @@ __all__ = [
     "family_inputs",
     "judge",
     "make_truth",
+    "make_truths",
     "verify",
 ]

@@ -96,6 +96,14 @@ def verify(
     )
 
 
+def make_truths(
+    problem: Problem, *, tier: Tier, workloads: Sequence[Workload], seed: int, truths: TruthCache, grads: bool = True
+) -> None:
+    """Make ahead of time the truths that `verify` with the same arguments will ask for."""
+    for step in _plan(problem, tier, tuple(workloads) or problem.workloads, grads):
+        truths.case(problem, step.workload, step.family, seed, step.grads)
+
+
 def _plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: bool) -> Iterator[_Step]:
     if tier == "screen":
         for workload in sorted(workloads, key=lambda w: math.prod(w.axes.values()))[:2]:

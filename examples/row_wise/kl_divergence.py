@@ -1,0 +1,21 @@
+"""KL divergence of each row of student logits from teacher logits, the loss of distillation before its mean: 512 x 32000. A problem in KernelBench's format."""
+
+import torch
+from torch import nn
+
+ROWS, VOCABULARY = 512, 32000
+
+
+class Model(nn.Module):
+    def forward(self, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+        log_p = torch.log_softmax(teacher, dim=-1)
+        log_q = torch.log_softmax(student, dim=-1)
+        return (log_p.exp() * (log_p - log_q)).sum(dim=-1)
+
+
+def get_inputs():
+    return [torch.randn(ROWS, VOCABULARY), torch.randn(ROWS, VOCABULARY)]
+
+
+def get_init_inputs():
+    return []
