@@ -23,7 +23,7 @@ def few_proposers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_from_problem_to_report(problem_file: str, right_file: str, tmp_path: Path) -> None:
     said: list[str] = []
     run = tmp_path / "run"
-    result = tw.optimize(right_file, problem_file, budget="40s", device="cpu", out=run, progress=said.append)
+    result = tw.optimize(right_file, problem_file, budget="20s", device="cpu", out=run, progress=said.append)
 
     assert result.status in ("improved", "level", "nothing_better")
     assert result.evaluations == 2
