@@ -330,6 +330,9 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit code; errors are one line on stderr."""
+    from .heap import keep_freed_memory
+
+    keep_freed_memory()
     sys.exit(run(sys.argv[1:], _process_start_s()))
 
 
