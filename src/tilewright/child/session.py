@@ -49,7 +49,7 @@ class Outcome:
 @dataclass(frozen=True)
 class TimedBlock:
     """A block of timed calls. `calls_s` are the child's claims; `claimed_s` spans all of them; `parent_s` is the
-    parent's clock over the same block; `inside` says whether all stamps lie between asking and being told;
+    parent's clock over the same block, less what the parent itself spent waiting for a processor; `inside` says whether all stamps lie between asking and being told;
     `last_slot` made `outcome`, the result of the last timed call."""
 
     calls_s: tuple[float, ...]
@@ -152,10 +152,10 @@ class Session:
             stamps=self._stamps.offset, regions=regions, stop_after_ns=int(stop_after_s * 1e9),
         )  # fmt: skip
         self._note("began", patience)
-        start = time.perf_counter_ns() / 1e9
+        start, queued = time.perf_counter_ns() / 1e9, _queued_s()
         ended = self._note("ended", patience)
         told_ns = time.perf_counter_ns()
-        parent_s = told_ns / 1e9 - start
+        parent_s = told_ns / 1e9 - start - (_queued_s() - queued)
         answer = self.child.answer(self.child.limits.call_s)
         done = answer.get("done")
         if not isinstance(done, int) or not 1 <= done <= len(schedule) or ended.get("done") != done:
@@ -324,6 +324,16 @@ def flat(inputs: Inputs) -> dict[str, torch.Tensor]:
     for i, value in enumerate(inputs.init):
         walk(f"init.{i}", value)
     return found
+
+
+def _queued_s() -> float:
+    """Seconds that this thread was ready to run and had no processor, since it began; 0 where the kernel keeps no such
+    count. On a busy machine the parent learns late that a block has ended, and that is not the child's doing."""
+    try:
+        with open("/proc/thread-self/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _layout(inputs: Inputs) -> list[Any]:

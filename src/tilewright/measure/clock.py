@@ -113,7 +113,7 @@ def _coprime(a: int, b: int) -> bool:
 
 
 def run_block(
-    session: Session, inputs: Sequence[Inputs], schedule: Sequence[int], *, warm: int = 1, tries: int = 3
+    session: Session, inputs: Sequence[Inputs], schedule: Sequence[int], *, warm: int = 1, tries: int = 5
 ) -> TimedBlock:
     """Time one block; where the parent's clock saw more time pass than the child claims, try again, and refuse after
     `tries`. A parent that was descheduled sees less, which gives nobody an advantage."""
