@@ -333,6 +333,8 @@ def main() -> None:
     from .heap import keep_freed_memory
 
     keep_freed_memory()
+    # Threads of this process that have nothing to do must not spin on the cores that children are timed on.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:], _process_start_s()))
 
 

@@ -36,6 +36,8 @@ from .verify.verdict import Tier
 _CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
 _MOST_SLOTS = 8
 _INFRA_TRIES = 2
+# Inductor keeps precompiled headers beside the temporary files, where each child would have to make them again.
+_LASTING_CACHE = {"TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0"}
 
 
 class CannotDo(Exception):
@@ -242,7 +244,8 @@ class Evaluator:
     def _session(self, candidate: Candidate, fresh: bool) -> Iterator[Session]:
         """A session in the persistent child, or in a fresh one that ends with it."""
         own = fresh or _compiles_itself(candidate)
-        child = self._start(candidate) if own else self._persistent(candidate)
+        waiting = None if fresh else self._children.pop(candidate.digest, None)
+        child = waiting or (self._start(candidate) if own else self._persistent(candidate))
         try:
             with Session(child, candidate, self.problem, room_for(self._outputs)) as session:
                 yield session
@@ -260,16 +263,16 @@ class Evaluator:
         return child
 
     def _compile_once(self, candidate: Candidate, patience_s: float | None) -> None:
-        """Call the candidate once, in a child that then ends: what it compiled stays in a cache for the next one."""
+        """Call the candidate once: what it compiled stays in a cache for others, and its child waits for its turn."""
         self.prepare()
-        name = f"compiling {candidate.digest}"
         limits = replace(self.limits, first_call_s=patience_s) if patience_s else self.limits
-        child = self._children[name] = self._start(candidate, limits)
+        child = self._children[candidate.digest] = self._start(candidate, limits)
         try:
             with Session(child, candidate, self.problem, room_for(self._outputs)) as session:
                 session.call(self._inputs[0])
-        finally:
-            self._children.pop(name, child).close()
+        except BaseException:
+            self._children.pop(candidate.digest, child).close()
+            raise
 
     def _start(self, candidate: Candidate, limits: Limits | None = None) -> Child:
         inductor = str(cache_folder("inductor"))
@@ -281,7 +284,7 @@ class Evaluator:
             threads=self.threads,
             interpret=_interpreted(candidate),
             writable=(inductor,) if compiles else (),
-            environment={"TORCHINDUCTOR_CACHE_DIR": inductor} if compiles else {},
+            environment=_LASTING_CACHE | {"TORCHINDUCTOR_CACHE_DIR": inductor} if compiles else {},
         )
 
     def _open_all(

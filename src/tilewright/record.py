@@ -48,8 +48,12 @@ class EvaluationCost(Noun):
     measure_s: float = 0.0
 
     @property
+    def run_s(self) -> float:
+        return self.check_s + self.measure_s
+
+    @property
     def total_s(self) -> float:
-        return self.build_s + self.check_s + self.measure_s
+        return self.build_s + self.run_s
 
 
 class Record(Noun):

@@ -18,6 +18,7 @@ from typing import Any
 
 from tilewright.child.sandbox import Wall, enter, limit_memory
 from tilewright.child.wire import Wire, WireError
+from tilewright.heap import keep_freed_memory
 
 
 class Program:
@@ -328,6 +329,7 @@ def main() -> None:
     settings = wire.receive(30)
     wall = Wall(writable=tuple(settings["wall"]["writable"]), readable=tuple(settings["wall"]["readable"]))
     level = enter(wall, settings["sandbox"])
+    keep_freed_memory()
     import mmap
 
     import torch

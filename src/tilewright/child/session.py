@@ -49,8 +49,8 @@ class Outcome:
 @dataclass(frozen=True)
 class TimedBlock:
     """A block of timed calls. `calls_s` are the child's claims; `claimed_s` spans all of them; `parent_s` is the
-    parent's clock over the same block, less what the parent itself spent waiting for a processor; `inside` says whether all stamps lie between asking and being told;
-    `last_slot` made `outcome`, the result of the last timed call."""
+    parent's clock over it, less what the parent itself waited for a processor; `inside` says whether all stamps lie
+    between asking and being told; `last_slot` made `outcome`, the result of the last timed call."""
 
     calls_s: tuple[float, ...]
     slots: tuple[int, ...]

@@ -19,7 +19,7 @@ from ..problem import Inputs
 from .nouns import Measurement
 from .stats import halves_agree, median_interval
 
-METHOD = "child monotonic clock per call, rotated inputs, parent wall clock per block"
+METHOD = "child monotonic clock per call, rotated inputs, freed memory kept, parent wall clock per block"
 _TOLERANCE = 0.02
 _LATENCY_S = 0.002  # a message between processes, a descheduled parent
 _COOL_S = 0.005  # before each block: threads of an idle child have gone to sleep
