@@ -221,7 +221,7 @@ def report(run: str | Path, out: str | Path | None = None) -> ReportResult:
 @_answers
 def device(kind: str = "auto", *, calibrate: bool = False, progress: Say | None = None) -> Device:
     """Return what this machine is, with its environment; `calibrate` measures its ceilings first and stores them."""
-    machine = _device(kind)
+    machine = detect(kind) if kind in ("auto", "cuda") else _device(kind)
     if calibrate:
         machine = _calibrate(machine, progress)
     return machine.with_(environment=environment(machine))
@@ -253,7 +253,10 @@ def seconds(text: str | float) -> float:
     return float(found[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[found[2] or "s"]
 
 
-_calibrate = calibrate
+def _calibrate(machine: Device, progress: Say | None, quick: bool = False) -> Device:
+    from .measure.streams import streams
+
+    return calibrate(machine, progress, quick=quick, streams=streams() if machine.kind == "cpu" else None)
 
 
 def _without_reference(found: targets.Target, baselines: Sequence[str]) -> targets.Target:
@@ -279,7 +282,7 @@ def _operator(name: str) -> OperatorResult:
 def _device(kind: str) -> Device:
     if kind not in ("auto", "cpu", "cuda"):
         raise InputError(f"there is no device {kind!r}; choose cpu, cuda or auto")
-    return detect(kind)
+    return detect("cpu" if kind == "auto" else kind)  # kernels are judged on the CPU only in this version
 
 
 def _measured_device(kind: str, progress: Say | None) -> Device:
@@ -289,7 +292,7 @@ def _measured_device(kind: str, progress: Say | None) -> Device:
         _say(
             progress, "measuring this machine for the first time (a few seconds; device --calibrate does it thoroughly)"
         )
-        machine = calibrate(machine, quick=True)
+        machine = _calibrate(machine, None, quick=True)
     return machine
 
 

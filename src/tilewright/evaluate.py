@@ -290,13 +290,16 @@ class Evaluator:
     def _open_all(
         self, candidates: Sequence[Candidate], stack: contextlib.ExitStack
     ) -> tuple[dict[str, Session], dict[str, Record]]:
+        """Start a child for each, side by side, and load them."""
         self.prepare()
         sessions: dict[str, Session] = {}
         records: dict[str, Record] = {}
-        for candidate in candidates:
+        children = [stack.enter_context(self._start(candidate)) for candidate in candidates]
+        for candidate, child in zip(candidates, children, strict=True):
             try:
                 prebuild(candidate)
-                sessions[candidate.digest] = stack.enter_context(self._session(candidate, fresh=True))
+                session = Session(child, candidate, self.problem, room_for(self._outputs))
+                sessions[candidate.digest] = stack.enter_context(session)
             except CandidateError as failure:
                 records[candidate.digest] = self._record(candidate, "measure", self._failed(failure, "measure"))
         return sessions, records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import selectors
@@ -41,7 +42,10 @@ class Limits:
 
 
 class Child:
-    """One untrusted process. Every failure of it is raised as CandidateError with a status and one line."""
+    """One untrusted process. Every failure of it is raised as CandidateError with a status and one line.
+
+    It dies with the thread that starts it, which Linux takes for its parent.
+    """
 
     def __init__(
         self,
@@ -90,9 +94,13 @@ class Child:
             "wall": wall, "sandbox": sandbox, "threads": self.threads, "scratch": self.scratch,
             "arena_bytes": self.arena.bytes, "memory_bytes": self.limits.memory_bytes,
         }  # fmt: skip
+        self.wire.send(settings)
+
+    @functools.cached_property
+    def sandbox(self) -> str:
+        """The level of the wall that was reached. Waits until the child is ready, so that several can start at once."""
         try:
-            self.wire.send(settings)
-            self.sandbox: str = str(self.wire.receive(self.limits.start_s)["ready"])
+            return str(self.wire.receive(self.limits.start_s)["ready"])
         except (WireError, KeyError) as error:
             told = self.captured.text()[-2000:]
             self.close()
@@ -125,6 +133,7 @@ class Child:
     def tell(self, op: str, **fields: Any) -> Child:
         if not self.alive:
             raise CandidateError(Status.INFRA_ERROR, "the child is closed")
+        _ = self.sandbox
         with self._dying("before it was asked"):
             self.wire.send({"op": op, **fields})
         return self

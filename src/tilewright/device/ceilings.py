@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 Progress = Callable[[str], None]
+Streams = tuple[Callable[["torch.Tensor", "torch.Tensor"], None], Callable[["torch.Tensor"], None]]
 
 _SMALLEST_BYTES = 32 << 10
 _ASSUMED_CACHE_BYTES = 32 << 20  # where the machine does not report its last-level cache
@@ -44,10 +45,13 @@ class _Effort:
 _THOROUGH, _QUICK = _Effort(0.025, 0.12, 1), _Effort(0.008, 0.04, 3)
 
 
-def calibrate(device: Device, progress: Progress | None = None, *, quick: bool = False) -> Device:
+def calibrate(
+    device: Device, progress: Progress | None = None, *, quick: bool = False, streams: Streams | None = None
+) -> Device:
     """Measure `device` (10 to 20 s), store the profile for later runs, and return the device with it attached.
 
     `quick` takes 3 to 4 s, for a machine that was never measured: fewer sizes, less repetition, lower certainty.
+    `streams` are further ways to copy(target, source) and fill(target) float32 tensors, as measure.streams has them.
 
     Raises DeviceUnavailable for a device that cannot be measured here. A cache folder that cannot be written is
     reported through `progress`, and the profile then lives as long as the returned device.
@@ -59,7 +63,7 @@ def calibrate(device: Device, progress: Progress | None = None, *, quick: bool =
     if load > 0.5:
         say(f"other processes keep {load:.1f} cores busy: measure again on a quiet machine for the true ceilings")
     with _threads(int(device.fingerprint.get("threads") or device.cores)):  # type: ignore[arg-type]
-        profile = _measure_cpu(device, say, _QUICK if quick else _THOROUGH)
+        profile = _measure_cpu(device, say, _QUICK if quick else _THOROUGH, streams)
     profile = profile.with_(seconds=round(time.perf_counter() - started, 2), load=round(load, 2), quick=quick)
     try:
         say(f"stored {store_profile(profile)}")
@@ -92,7 +96,7 @@ def best_median_s(op: Callable[[], object], budget_s: float) -> float:
             return best_s
 
 
-def _measure_cpu(device: Device, say: Progress, effort: _Effort) -> Profile:
+def _measure_cpu(device: Device, say: Progress, effort: _Effort, streams: Streams | None) -> Profile:
     import torch
 
     cache_bytes = device.cache_bytes or _ASSUMED_CACHE_BYTES
@@ -100,7 +104,7 @@ def _measure_cpu(device: Device, say: Progress, effort: _Effort) -> Profile:
     sizes = every[:: -effort.every][::-1]  # the largest is always among them
     say("memory, by size")
     pool = torch.rand(max(sizes) // 4)
-    copy, read, write = _memory_curves(pool, sizes, effort.op_s)
+    copy, read, write = _memory_curves(pool, sizes, effort.op_s, streams)
     del pool
     say("fresh memory")
     fresh = _curve(
@@ -135,13 +139,16 @@ def _sizes(cache_bytes: int, memory_bytes: int) -> list[int]:
     return sizes
 
 
-def _memory_curves(pool: torch.Tensor, sizes: list[int], budget_s: float) -> tuple[Curve, Curve, Curve]:
+def _memory_curves(
+    pool: torch.Tensor, sizes: list[int], budget_s: float, streams: Streams | None
+) -> tuple[Curve, Curve, Curve]:
     """Copy, read and write rates over float32 `pool`, which is as large as the largest size."""
     import torch
 
     def copies(n: int) -> list[Callable[[], object]]:
         source, target = pool[: n // 8], pool[n // 8 : n // 4]
-        return [lambda: target.copy_(source), lambda: torch.neg(source, out=target)]
+        ways = [lambda: target.copy_(source), lambda: torch.neg(source, out=target)]
+        return [*ways, lambda: streams[0](target, source)] if streams else ways
 
     def reads(n: int) -> list[Callable[[], object]]:
         both, left, right = pool[: n // 4], pool[: n // 8], pool[n // 8 : n // 4]
@@ -149,7 +156,8 @@ def _memory_curves(pool: torch.Tensor, sizes: list[int], budget_s: float) -> tup
 
     def writes(n: int) -> list[Callable[[], object]]:
         target = pool[: n // 4]
-        return [lambda: target.fill_(1.0), lambda: target.zero_()]
+        ways = [lambda: target.fill_(1.0), lambda: target.zero_()]
+        return [*ways, lambda: streams[1](target)] if streams else ways
 
     copy, read = _curve(sizes, copies, budget_s), _curve(sizes, reads, budget_s)
     return copy, read, _curve(sizes, writes, budget_s)  # last: it overwrites the random data that the others need

@@ -1,15 +1,15 @@
 """The search for a faster candidate, under one budget.
 
-    start.py       begin a run in a folder, or go on with one
-    loop.py        seeds, then settings: ask, evaluate in the background, tell
-    finals.py      the best few against the best baseline, paired, and the winner certified
-    seeds.py       baselines and seeds, and their order
-    history.py     what a run knows, made from its events alone
-    budget.py      one budget that counts from the command's start
-    result.py      what is returned, and the files it leaves
-    strategies/    who is next, one file each
-    proposers/     how a candidate is made, one file each
-    rowwise/       C++ for row-wise chains, generated from the reference
+start.py       begin a run in a folder, or go on with one
+loop.py        seeds, then settings: ask, evaluate in the background, tell
+finals.py      the best few against the best baseline, paired, and the winner certified
+seeds.py       baselines and seeds, and their order
+history.py     what a run knows, made from its events alone
+budget.py      one budget that counts from the command's start
+result.py      what is returned, and the files it leaves
+strategies/    who is next, one file each
+proposers/     how a candidate is made, one file each
+rowwise/       C++ for row-wise chains, generated from the reference
 """
 
 import sys

@@ -29,6 +29,7 @@ PROMISING = 3.0  # a seed is tuned if its time is at most this times the best
 HOPELESS_SEED, HOPELESS_CHILD = 3.0, 1.5  # timing is given up above this times the best
 PATIENCE, BEHIND = 8, 1.25  # a family whose best is this far behind after so many points is left alone
 FIRST_COST_S = 3.0
+STAGES: tuple[proposers.Stage, ...] = ("baseline", "seed")
 COMPILE_SHARE = 0.45  # of the time left at the start, for all that torch.compile compiles
 EXTRA_SHARE = 0.3  # what a further variant of a baseline may cost, as a part of the time for the search
 
@@ -127,14 +128,20 @@ class Search:
                 budget_s=self.budget.left_s,
                 user=self.user,
             )
-            with self.runner.working():
-                propose(self.journal, context, self.settings.proposers)
+            for stage in STAGES:  # torch.compile is at work on the first while the second are made
+                with self.runner.working():
+                    propose(self.journal, context, self.settings.proposers, stage)
+                self._prepare(stage)
             self.journal.write("portfolio", "portfolio", candidates=list(self.history.proposed))
-        ahead = [i.candidate for i in self.history.open_items() if i.stage != "child"]
-        if ahead:
-            self.runner.prepare(ahead, COMPILE_SHARE * self.budget.left_s)
+        else:
+            self._prepare("baseline", "seed")
         queue = deque(sorted(self.history.open_items(), key=lambda item: rank(self.history, item)))
         self._drive(lambda k: self._affordable(queue, k))
+
+    def _prepare(self, *stages: str) -> None:
+        ahead = [item.candidate for item in self.history.open_items() if item.stage in stages]
+        if ahead:
+            self.runner.prepare(ahead, COMPILE_SHARE * self.budget.left_s)
 
     def _affordable(self, queue: deque[Proposed], k: int, last: bool = False) -> list[Proposed]:
         """Take what there is time for; a dear variant waits until settings are through, and `last` takes it then."""
@@ -303,7 +310,8 @@ class Search:
         return self.finals.needs_s()
 
     def _cost_s(self, proposer: str) -> float:
-        """What an evaluation of this proposer's candidates took lately, in seconds."""
+        """What an evaluation of this proposer's candidates took lately, in seconds; seeds were built ahead."""
         records = [r for d, r in self.history.records.items() if self.history.proposed[d].proposer == proposer]
-        costs_s = [r.cost.total_s for r in records[-5:]]
+        ahead = proposer != "parameters"
+        costs_s = [r.cost.run_s if ahead else r.cost.total_s for r in records[-5:]]
         return statistics.median(costs_s) if costs_s else FIRST_COST_S

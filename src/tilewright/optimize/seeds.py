@@ -11,14 +11,13 @@ from .history import History, Journal, Proposed
 FIRST, SEED, BASELINE, VARIANT, CHILD = range(5)
 
 
-def propose(journal: Journal, context: Context, names: tuple[str, ...] | None) -> None:
-    """Write down what the proposers offer, or why one has nothing. `names` limits who is asked for seeds, and, if it
-    names a baseline, for baselines too."""
-    for stage in ("baseline", "seed"):
-        known = proposers.names(stage)
-        named = known if names is None else [n for n in known if n in names]
-        for name in named if named or stage == "seed" else known:
-            _ask(journal, context, name, stage)
+def propose(journal: Journal, context: Context, names: tuple[str, ...] | None, stage: proposers.Stage) -> None:
+    """Write down what the proposers of `stage` offer, or why one has nothing. `names` limits who is asked for seeds,
+    and, if it names a baseline, for baselines too."""
+    known = proposers.names(stage)
+    named = known if names is None else [n for n in known if n in names]
+    for name in named if named or stage == "seed" else known:
+        _ask(journal, context, name, stage)
 
 
 def rank(history: History, item: Proposed) -> int:

@@ -59,7 +59,7 @@ class Runner(Protocol):
         ...
 
     def certify(self, candidate: Candidate, timeout_s: float) -> Record:
-        """Judge on everything, in a fresh process, and time thoroughly."""
+        """Judge on everything, in a fresh process. Its time is that of `compare`."""
         ...
 
     def close(self) -> None:

@@ -61,6 +61,7 @@ class LocalRunner:
         self.fatal: tuple[type[Exception], ...] = (CannotDo,)
         self._evaluator = evaluator
         self._gate = Gate()
+        self._truths_begun = False
         self._built: dict[str, Future[float]] = {}
         self._builds = ThreadPoolExecutor(self.slots, thread_name_prefix="build")
         self._measures = ThreadPoolExecutor(1, thread_name_prefix="measure")
@@ -70,7 +71,9 @@ class LocalRunner:
             self._evaluator.prepare()
         for candidate in sorted(candidates, key=lambda c: c.origin != "compiled"):  # the longest builds first
             self._built[candidate.digest] = self._builds.submit(self._build, candidate, patience_s)
-        self._measures.submit(self._make_truths)
+        if not self._truths_begun:
+            self._truths_begun = True
+            self._measures.submit(self._make_truths)
 
     def submit(self, candidate: Candidate, bounds: AskBounds) -> Future[Record]:
         built = self._built.pop(candidate.digest, None) or self._builds.submit(self._build, candidate)
@@ -85,7 +88,7 @@ class LocalRunner:
 
     def certify(self, candidate: Candidate, timeout_s: float) -> Record:
         with self._gate.alone():
-            return self._evaluator.evaluate(candidate, "certify", timeout_s=timeout_s)
+            return self._evaluator.evaluate(candidate, "certify", timeout_s=timeout_s, timed=False)
 
     def close(self) -> None:
         """Stop what is under way, the child included, and forget what was waiting."""

@@ -26,7 +26,7 @@ def proof():
     return {"unique_graphs": counters["stats"]["unique_graphs"], "graph_breaks": sum(counters["graph_break"].values())}
 '''
 
-_MODULE = '''
+_MODULE = """
 
 import torch
 
@@ -38,7 +38,7 @@ class ModelNew(Model):
 
     def forward(self, *args):
         return self.compiled_forward(*args)
-'''
+"""
 
 _FUNCTION = """
 
