@@ -1,4 +1,7 @@
-"""Cosine similarity of the rows of two embedding tables: 16384 pairs of 1024. A problem in KernelBench's format."""
+"""Cosine similarity of the rows of two embedding tables: 16384 pairs of 1024.
+
+A problem in KernelBench's format. Try: tilewright optimize examples/row_wise/cosine_similarity.py --budget 60s
+"""
 
 import torch
 from torch import nn

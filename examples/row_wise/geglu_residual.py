@@ -1,4 +1,7 @@
-"""GEGLU of the two halves of a projection, added to a residual, as in a T5 or diffusion block: 2048 x (2 x 4096). A problem in KernelBench's format."""
+"""GEGLU of the two halves of a projection, added to a residual, as in a T5 or diffusion block: 2048 x (2 x 4096).
+
+A problem in KernelBench's format. Try: tilewright optimize examples/row_wise/geglu_residual.py --budget 60s
+"""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,7 @@
-"""KL divergence of each row of student logits from teacher logits, the loss of distillation before its mean: 512 x 32000. A problem in KernelBench's format."""
+"""KL divergence of the rows of student logits from teacher logits, a distillation loss before its mean: 512 x 32000.
+
+A problem in KernelBench's format. Try: tilewright optimize examples/row_wise/kl_divergence.py --budget 60s
+"""
 
 import torch
 from torch import nn

@@ -1,4 +1,7 @@
-"""Symmetric int8 quantisation per row and back, as in fake-quantised activations: 4096 x 4096. A problem in KernelBench's format."""
+"""Symmetric int8 quantisation per row and back, as in fake-quantised activations: 4096 x 4096.
+
+A problem in KernelBench's format. Try: tilewright optimize examples/row_wise/quantise_dequantise.py --budget 60s
+"""
 
 import torch
 from torch import nn

@@ -1,4 +1,7 @@
-"""RMSNorm whose result is gated by SiLU of a second branch, as in gated linear attention and Mamba-2: 2048 x 4096. A problem in KernelBench's format."""
+"""RMSNorm whose result is gated by SiLU of a second branch, as in gated linear attention and Mamba-2: 2048 x 4096.
+
+A problem in KernelBench's format. Try: tilewright optimize examples/row_wise/rms_norm_silu_gate.py --budget 60s
+"""
 
 import torch
 import torch.nn.functional as F
