@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -47,6 +48,11 @@ def kernel(name: str = "mine", space: Space = SPACE, mark: str = "") -> Candidat
     return Candidate(name=name, source=source, entry="double", params=space.defaults(), space=space)
 
 
+def family(candidate: Candidate) -> str:
+    """The name that a candidate shares with all that differ from it in settings only."""
+    return re.sub(r"( \w+=\S+)+$", "", candidate.name)
+
+
 class Clock:
     """Simulated seconds."""
 
@@ -83,8 +89,8 @@ class Machine:
         self.closed = False
 
     def true_s(self, candidate: Candidate) -> float:
-        if candidate.name in self.times_s:
-            return self.times_s[candidate.name]
+        if family(candidate) in self.times_s:
+            return self.times_s[family(candidate)]
         settings = candidate.params
         off = abs([1, 2, 4, 8, 16, 32].index(settings["TILE"]) - 3) + abs([1, 2, 4].index(settings["UNROLL"]) - 1)
         return self.best_s * (1 + 0.25 * off + (settings["MODE"] != "b") * 0.3)
@@ -95,8 +101,8 @@ class Machine:
     def submit(self, candidate, bounds) -> Future[Record]:
         future: Future[Record] = Future()
         self.evaluated.append(candidate.digest)
-        if self.breaks[candidate.name] > 0:
-            self.breaks[candidate.name] -= 1
+        if self.breaks[family(candidate)] > 0:
+            self.breaks[family(candidate)] -= 1
             self.clock.now += 0.1
             future.set_exception(OSError("the socket closed"))
         else:
@@ -105,7 +111,7 @@ class Machine:
         return future
 
     def _record(self, candidate: Candidate, stop_above_s: float | None, timeout_s: float) -> Record:
-        status = self.statuses.get(candidate.name)
+        status = self.statuses.get(family(candidate))
         if status is not None:
             self.clock.now += timeout_s if status is Status.TIMEOUT else 0.2
             return failed(candidate, CandidateError(status, "as simulated"))
@@ -158,7 +164,7 @@ class Machine:
     def certify(self, candidate: Candidate, timeout_s: float) -> Record:
         self.clock.now += 4.0
         self.certified.append(candidate.digest)
-        status = self.statuses.get(f"certify {candidate.name}")
+        status = self.statuses.get(f"certify {family(candidate)}")
         if status is not None:
             return failed(candidate, CandidateError(status, "as simulated"))
         return self._passed(candidate, "certify", self.true_s(candidate), False, 1.0)

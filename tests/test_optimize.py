@@ -135,7 +135,7 @@ def test_bad_candidates_cost_only_themselves(tmp_path):
     bad = {s.name.lower(): s for s in (Status.TIMEOUT, Status.RUNTIME_ERROR, Status.RESOURCE, Status.COMPILE_ERROR)}
     users = tuple(kernel(name, Space()) for name in bad)
     result, _ = search(tmp_path, user=(*users, kernel()), statuses=bad, budget_s=120.0)
-    assert (result.status, result.best.candidate) == ("improved", "mine")
+    assert result.status == "improved" and result.best.candidate.startswith("mine")
     with Store.open(tmp_path / "run", write=False) as store:
         history = replay(store)
     assert {history.proposed[d].candidate.name: r.status for d, r in history.records.items() if not r.passed} == bad

@@ -13,4 +13,6 @@ RANK = 0
 
 def propose(context: Context) -> Iterable[Candidate]:
     for parent, item in context.work:
-        yield parent.with_params(item.settings).with_(parents=(parent.digest,))
+        changed = [f"{name}={value}" for name, value in item.settings.items() if parent.params.get(name) != value]
+        name = " ".join([parent.name, *changed])
+        yield parent.with_params(item.settings).with_(parents=(parent.digest,), name=name)

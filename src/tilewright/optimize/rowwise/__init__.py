@@ -8,6 +8,7 @@ C++ function (`emit_cpp`) inside one Python file (`module`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from .trace import Traced, trace, trace_inputs
 
 __all__ = ["NotRowwise", "generate"]
 
+# Outputs of this size leave most last-level caches before they are read again: a plain store would fetch them first.
+STREAM_FROM_BYTES = 16 << 20
+
 
 def generate(problem: Problem, workload: Workload) -> Candidate:
     """Return a C++ candidate for `problem` at the sizes of `workload`; NotRowwise says why there is none."""
@@ -33,7 +37,8 @@ def generate(problem: Problem, workload: Workload) -> Candidate:
         raise NotRowwise("the workload has an empty tensor or no output")
     source, stash = emit(program)
     batch = _free_batch(problem, traced, inputs, program, source)
-    space = search_space(stash)
+    written = sum(math.prod(t.shape) * getattr(torch, t.dtype).itemsize for t in program.outputs)
+    space = search_space(stash, stream=written >= STREAM_FROM_BYTES)
     params = space.defaults()
     text = module_text(problem, workload, traced, inputs, program, source, params, batch)
     return Candidate(
@@ -42,8 +47,8 @@ def generate(problem: Problem, workload: Workload) -> Candidate:
     )  # fmt: skip
 
 
-def search_space(stash: tuple[int, ...]) -> Space:
-    """The settings of a generated kernel.
+def search_space(stash: tuple[int, ...], stream: bool) -> Space:
+    """The settings of a generated kernel; `stream` is the default of STREAM.
 
     VECTOR lanes per vector; UNROLL independent vectors; CHUNK rows per task (0: one equal share per thread); STASH
     what later sweeps read back instead of computing again (0 nothing, 1 special functions, 2 all); STREAM stores past
@@ -56,7 +61,7 @@ def search_space(stash: tuple[int, ...]) -> Space:
         Parameter(name="UNROLL", values=(1, 2, 4), default=2),
         Parameter(name="CHUNK", values=(0, 1, 4, 16, 64), default=0),
         Parameter(name="STASH", values=stash, default=stash[min(1, len(stash) - 1)]),
-        Parameter(name="STREAM", values=(0, 1), default=0),
+        Parameter(name="STREAM", values=(0, 1), default=int(stream)),
         Parameter(name="HUGE_PAGES", values=(0, 1), default=1),
         Parameter(name="WIDE_SUMS", values=(0, 1), default=1),
         Parameter(name="PREFETCH", values=(0, 512, 4096), default=0),
