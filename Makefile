@@ -34,7 +34,7 @@ help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED)  ## Find, prove and time the fastest RMSNorm with residual on this machine
-	$(PY) -m tilewright device --calibrate
+	$(PY) -m tilewright device --calibrate --device cpu
 	$(PY) -m tilewright optimize examples/rms_norm_residual.py --budget $(BUDGET) --out out/demo
 
 # Each of these runs all its parts, whatever the first ones say, and ends with the first failure's code.

@@ -20,6 +20,7 @@ from tilewright.candidate import Candidate
 from tilewright.device import detect, environment
 from tilewright.evaluate import Evaluator
 from tilewright.formats import load_problem
+from tilewright.heap import keep_freed_memory
 from tilewright.optimize.rowwise import generate
 
 PROBLEM = """
@@ -92,6 +93,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, help="write the result here as JSON")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the loop")
     options = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:

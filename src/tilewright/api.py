@@ -112,11 +112,12 @@ def bench(
             raise InputError(f"there is no baseline {name!r}; choose from {', '.join(bench_rows.BASELINES)}")
     machine = _device(device)
     names = [targets_] if isinstance(targets_, str) else list(targets_)
-    resolved = [_without_reference(targets.resolve(name, problem, load_timeout_s), baselines) for name in names]
+    resolved = [targets.resolve(name, problem, load_timeout_s) for name in names]
     why = "it is verified by: tilewright check"
     rows: list[BenchRow] = []
     notes: list[str] = []
-    planned = [targets.only(r, targets.TIMED_ON[machine.kind], machine.kind, why) for r in resolved]
+    timed = [targets.only(r, targets.TIMED_ON[machine.kind], machine.kind, why) for r in resolved]
+    planned = [_without_reference(t, baselines) for t in timed]
     workloads = [targets.choose_workloads(p.problem, workload, machine.kind) for p in planned]
     machine = _measured_device(device, progress)
     for found, chosen in zip(planned, workloads, strict=True):

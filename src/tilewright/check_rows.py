@@ -53,6 +53,7 @@ def result_of(
         sandbox=next((v.sandbox for v in verdicts if v.sandbox), ""),
         workloads=tuple(rows),
         detail=getattr(worst, "detail", "") or next((r.detail for r in rows if r.status != PASSED), ""),
+        weak=tuple(dict.fromkeys(point for v in verdicts for point in v.facts.get("weak", ()))),
         seed=next((v.seeds[0] for v in verdicts if v.seeds), None),
         facts=tuple(facts),
     )

@@ -74,6 +74,7 @@ class Evaluator:
         self.truths = TruthCache(self.device.memory_bytes // 6)
         self.environment = environment()
         self.bound: Bound | None = None
+        self._closed = False
         self._children: dict[str, Child] = {}
         self._inputs: list[Inputs] = []
         self._outputs: tuple[torch.Tensor, ...] = ()
@@ -131,11 +132,14 @@ class Evaluator:
             for digest, measurement in measured.items():
                 session = sessions[digest]
                 verdict = Verdict(status=Status.PASSED, tier="measure", sandbox=session.sandbox, seeds=(self.seed,))
+                verdict = _stable(verdict, measurement)
                 facts = self._facts(session, session.candidate)
                 records[digest] = self._record(session.candidate, "measure", verdict, measurement, facts=facts)
             return records, comparisons
 
     def close(self) -> None:
+        """End every child; what is under way in other threads ends with them, and starts no others."""
+        self._closed = True
         for child in list(self._children.values()):
             child.close()
         self._children.clear()
@@ -199,7 +203,7 @@ class Evaluator:
                 clock.lap("check_s")
                 if timed and tier != "screen" and verdict.status is Status.PASSED and not _interpreted(candidate):
                     measured = self._measure(session, THOROUGH if tier == "certify" else SEARCH, stop_above_s)
-                    verdict = self._against_bound(verdict, measured)
+                    verdict = self._against_bound(_stable(verdict, measured), measured)
                     clock.lap("measure_s")
                 facts = self._facts(session, candidate)
         except CandidateError as failure:
@@ -275,6 +279,8 @@ class Evaluator:
             raise
 
     def _start(self, candidate: Candidate, limits: Limits | None = None) -> Child:
+        if self._closed:
+            raise CandidateError(Status.INFRA_ERROR, "the evaluator is closed")
         inductor = str(cache_folder("inductor"))
         compiles = _compiles_itself(candidate)
         return Child(
@@ -384,9 +390,18 @@ def _watchdog(session: Session, timeout_s: float | None) -> Iterator[None]:
             raise
     finally:
         timer.cancel()
+        timer.join()  # a kill that has begun must not reach the next candidate's child
     # The verdict may have taken the death of the child for a fault of its own, so this is said in either case.
     if fired.is_set():
         raise CandidateError(Status.TIMEOUT, f"the evaluation took more than {timeout_s:.0f} s; killed")
+
+
+def _stable(verdict: Verdict, measured: Measurement) -> Verdict:
+    """A measurement that disagrees with itself is refused, not averaged."""
+    if measured.stable:
+        return verdict
+    detail = "the first and the second half of its timed calls disagree: measure again on a quieter machine"
+    return verdict.with_(status=Status.UNSTABLE, detail=detail)
 
 
 def _interpreted(candidate: Candidate) -> bool:

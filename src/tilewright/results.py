@@ -26,7 +26,8 @@ class WorkloadResult(Noun):
 
 
 class CheckResult(Noun):
-    """Whether a kernel is right. `seed` replays the inputs; `facts` are compile facts per kernel and target."""
+    """Whether a kernel is right. `seed` replays the inputs; `facts` are compile facts per kernel and target; `weak`
+    says, after a certificate, what the problem itself cannot tell from right."""
 
     status: str
     target: str
@@ -37,6 +38,7 @@ class CheckResult(Noun):
     workloads: tuple[WorkloadResult, ...]
     detail: str = ""
     seed: int | None = None
+    weak: tuple[str, ...] = ()
     facts: tuple[SerializeAsAny[Noun], ...] = ()
 
     @property

@@ -184,7 +184,7 @@ def _teller(progress: Say | None) -> Callable[[Event], None] | None:
 def _runner(allow_weak_sandbox: bool) -> Callable[[Problem, Workload, Settings], LocalRunner]:
     def make(problem: Problem, workload: Workload, settings: Settings) -> LocalRunner:
         machine = detect(settings.device)
-        weak = allow_weak_sandbox
-        return LocalRunner(Evaluator(problem, workload, device=machine, seed=settings.seed, allow_weak_sandbox=weak))
+        # The seed of the inputs is not the search's, which lies on disk: it is drawn anew, and told by the verdict.
+        return LocalRunner(Evaluator(problem, workload, device=machine, allow_weak_sandbox=allow_weak_sandbox))
 
     return make

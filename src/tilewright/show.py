@@ -46,6 +46,8 @@ def check(result: CheckResult) -> None:
     _table(out, columns, rows, numbers=("error", "allowed"))
     if result.facts:
         compile_facts(out, result.facts)
+    for point in result.weak:
+        out.print(f"[{_BAD}]weak problem:[/] {escape(point)}")
     seed = f"; replay with --replay {result.seed}" if result.seed is not None else ""
     out.print(f"[{_DIM}]{result.device}, tier {result.tier}, sandbox {result.sandbox or 'none reached'}{seed}[/]")
 

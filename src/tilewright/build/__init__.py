@@ -12,19 +12,22 @@ from ..candidate import Candidate, CandidateError, Status, literal
 def prebuild(candidate: Candidate, timeout_s: float = 60.0) -> None:
     """Build what can be built without running the candidate, into the cache that children read.
 
-    A C++ candidate keeps its kernel in the literal SOURCE and its settings in PARAMS; a file that does otherwise is
-    built by itself, in the child. Raises CandidateError with COMPILE_ERROR or COMPILE_TIMEOUT.
+    A C++ candidate keeps its kernel in the literal SOURCE and its settings in PARAMS; a file that does otherwise, or
+    that brings its own FLAGS, is built by itself, in the child: a compiler takes flags that load code into it, start
+    programs or write any file. Raises CandidateError with COMPILE_ERROR or COMPILE_TIMEOUT.
     """
     if candidate.language != "cpp":
         return
-    source = literal(candidate.source, "SOURCE")
-    if not isinstance(source, str):
+    try:
+        source, params, flags = (literal(candidate.source, name) for name in ("SOURCE", "PARAMS", "FLAGS"))
+    except (SyntaxError, ValueError):  # no Python, or no literals
+        return
+    if not isinstance(source, str) or not isinstance(params or {}, dict) or flags:
         return
     from .cpp import DEFAULT_FLAGS, CompileError, compile_source
 
-    flags = literal(candidate.source, "FLAGS") or DEFAULT_FLAGS
     try:
-        compile_source(source, tuple(flags), literal(candidate.source, "PARAMS") or {}, timeout_s)
+        compile_source(source, DEFAULT_FLAGS, params or {}, timeout_s)
     except CompileError as error:
         status = Status.COMPILE_TIMEOUT if error.timed_out else Status.COMPILE_ERROR
         raise CandidateError(status, str(error)) from None

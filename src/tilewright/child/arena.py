@@ -100,11 +100,14 @@ class Arena:
         self._raw[end : end + GUARD_BYTES] = _GUARD_FILL
 
     def close(self) -> None:
-        """Give the memory back; views made before become invalid, so callers copy what they keep."""
+        """Give the memory back; views made before become invalid, so callers copy what they keep. Idempotent."""
+        if self.fd < 0:
+            return
         del self._raw
         with contextlib.suppress(BufferError):  # a view is still alive somewhere; the memory goes when it does
             self._map.close()
         os.close(self.fd)
+        self.fd = -1
 
 
 def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -85,19 +85,18 @@ def _ask(request: dict[str, Any], scratch: str, timeout_s: float) -> dict[str, A
     """Run the program on `request`; whatever it prints is dropped, and its group is killed when time is up."""
     environment = {k: os.environ[k] for k in ("PATH", "LANG", "LD_LIBRARY_PATH") if k in os.environ}
     environment |= {"HOME": scratch, "TMPDIR": scratch, "TRITON_CACHE_DIR": os.path.join(scratch, "triton")}
-    read_fd, write_fd = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-m", "tilewright.child.cross_program", str(write_fd)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=(write_fd,),
-        start_new_session=True,
-        cwd=scratch,
-        env=environment,
-    )
-    os.close(write_fd)
-    with os.fdopen(read_fd, "rb") as answer:
+    # A file and not a pipe: nobody waits for its reader, and nobody who left the group can keep its end open.
+    with tempfile.TemporaryFile() as answer:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "tilewright.child.cross_program", str(answer.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(answer.fileno(),),
+            start_new_session=True,
+            cwd=scratch,
+            env=environment,
+        )
         try:
             process.communicate(json.dumps(request).encode(), timeout=timeout_s)
         except subprocess.TimeoutExpired:
@@ -106,6 +105,7 @@ def _ask(request: dict[str, Any], scratch: str, timeout_s: float) -> dict[str, A
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        answer.seek(0)
         text = answer.read(8 << 20)
     if not text:
         return {"error": f"the compiling process ended with exit code {process.returncode} and said nothing"}

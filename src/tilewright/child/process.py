@@ -94,7 +94,8 @@ class Child:
             "wall": wall, "sandbox": sandbox, "threads": self.threads, "scratch": self.scratch,
             "arena_bytes": self.arena.bytes, "memory_bytes": self.limits.memory_bytes,
         }  # fmt: skip
-        self.wire.send(settings)
+        with contextlib.suppress(WireError):  # a child that is gone already is found out when it should be ready
+            self.wire.send(settings)
 
     @functools.cached_property
     def sandbox(self) -> str:
@@ -200,8 +201,7 @@ class Child:
         self.kill()
         self.captured.stop()
         self.wire.sock.close()
-        if self.arena.fd >= 0:
-            self.arena.close()
+        self.arena.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def __enter__(self) -> Child:

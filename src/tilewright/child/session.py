@@ -85,12 +85,16 @@ class Session:
         self._previous: Outcome | None = None
         self._states: list[dict[str, torch.Tensor]] = []
         self._mark = child.arena.mark()
-        self._stamps = child.arena.take(8 * (_STAMPS + 1))
-        self._out = child.arena.take(room_bytes)
-        self._base = child.arena.mark()
-        start = time.perf_counter()
-        child.ask("load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
-        self.load_s = time.perf_counter() - start
+        try:
+            self._stamps = child.arena.take(8 * (_STAMPS + 1))
+            self._out = child.arena.take(room_bytes)
+            self._base = child.arena.mark()
+            start = time.perf_counter()
+            child.ask("load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
+            self.load_s = time.perf_counter() - start
+        except BaseException:  # the child may go on with the next candidate, which needs the room
+            child.arena.release(self._mark)
+            raise
 
     def close(self) -> None:
         """Give the arena back and let go of the child, which stays alive for the next candidate."""
@@ -165,7 +169,7 @@ class Session:
         last = placed[schedule[done - 1]]
         outcome = self._outcome(answer, last, regions, (), [])
         claimed_s = (stamps[-1] - stamps[0]) / 1e9
-        inside = asked_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) >= 0
+        inside = asked_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) > 0
         return TimedBlock(calls, tuple(schedule[:done]), claimed_s, parent_s, inside, schedule[done - 1], outcome)
 
     def proof(self) -> Any:

@@ -147,7 +147,7 @@ def _memory_curves(
 
     def copies(n: int) -> list[Callable[[], object]]:
         source, target = pool[: n // 8], pool[n // 8 : n // 4]
-        ways = [lambda: target.copy_(source), lambda: torch.neg(source, out=target)]
+        ways: list[Callable[[], object]] = [lambda: target.copy_(source), lambda: torch.neg(source, out=target)]
         return [*ways, lambda: streams[0](target, source)] if streams else ways
 
     def reads(n: int) -> list[Callable[[], object]]:
@@ -156,7 +156,7 @@ def _memory_curves(
 
     def writes(n: int) -> list[Callable[[], object]]:
         target = pool[: n // 4]
-        ways = [lambda: target.fill_(1.0), lambda: target.zero_()]
+        ways: list[Callable[[], object]] = [lambda: target.fill_(1.0), lambda: target.zero_()]
         return [*ways, lambda: streams[1](target)] if streams else ways
 
     copy, read = _curve(sizes, copies, budget_s), _curve(sizes, reads, budget_s)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ..candidate import CandidateError
 from ..child.session import Session
 from ..problem import Inputs
-from .clock import METHOD, Inspect, draw_schedule, estimate, run_block
+from .clock import DRIFT, METHOD, Inspect, draw_schedule, estimate, run_block
 from .nouns import Comparison, Measurement
 from .stats import halves_agree, median_interval, ratio_interval
 
@@ -120,5 +120,5 @@ def _measurement(track: _Track, cold: bool) -> Measurement:
         method=METHOD + ", paired and interleaved",
         state="cold" if cold else "warm",
         parent_ratio=track.parent_s / track.claimed_s,
-        stable=halves_agree(track.samples, 0.25),
+        stable=halves_agree(track.samples, DRIFT),
     )

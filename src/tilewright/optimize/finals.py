@@ -85,14 +85,23 @@ class Finals:
         return self.history.paired[key]
 
     def _paired_now(self, records: list[Record]) -> Paired:
+        """The first of `records` is the baseline: where it fell out on a busy machine, nothing was learned."""
         candidates = [self.history.proposed[r.candidate].candidate for r in records]
+        paired: Paired | None = None
         for attempt in range(2):
             if self.budget.left_s < self._certify_s() + self.budget.pairing_s():
                 break  # without its certificate the fastest is worth nothing
             try:
-                return self.runner.compare(candidates, self.budget.pairing_s())
+                paired = self.runner.compare(candidates, self.budget.pairing_s())
+                baseline = paired[0].get(records[0].candidate)
+                if baseline is None or baseline.passed:
+                    return paired
+                reason = f"{baseline.name} fell out of the paired timing: {baseline.status} {baseline.verdict.detail}"
+                self.journal.write("note", f"pairing {attempt}", reason=reason.rstrip())
             except (CandidateError, OSError, RuntimeError, ValueError) as error:
                 self.journal.write("note", f"pairing {attempt}", reason=f"paired timing failed: {error}")
+        if paired is not None:
+            return paired
         self.journal.write("note", "unpaired", reason="finalists were compared by timings made apart")
         return unpaired(records)
 

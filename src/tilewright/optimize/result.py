@@ -71,9 +71,11 @@ def publish_best(folder: Path, candidate: Candidate) -> None:
 
 
 def publish(folder: Path, result: Result) -> None:
-    """Write result.json, and best.py if there is a best."""
+    """Write result.json, and best.py if there is a best; else what the search wrote there, unproved, goes."""
     if result.best is not None:
         _replace(folder / BEST, result.best.source)
+    else:
+        (folder / BEST).unlink(missing_ok=True)
     _replace(folder / RESULT, result.to_json(indent=2) + "\n")
 
 

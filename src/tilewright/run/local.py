@@ -118,6 +118,6 @@ class LocalRunner:
         if record.facts and is_weak(str(record.facts["sandbox"])) and not self._evaluator.allow_weak_sandbox:
             raise CannotDo(
                 "a search ends with a certificate, which needs a sandbox that hides this process from the candidate; "
-                "this kernel grants neither landlock nor user namespaces; --allow-weak-sandbox goes on without"
+                "this kernel grants no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
             )
         return record.with_(cost=record.cost.with_(build_s=record.cost.build_s + build_s))

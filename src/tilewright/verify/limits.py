@@ -22,7 +22,7 @@ from .noise import Grid, Sums
 from .rounding import FRACTION_BITS
 
 # RMS error may be twice the reference's: an honest kernel rounds as often as the reference or as the plain kernel
-# does, in another order; measured honest kernels stay below 1.3, and a lost bit is a factor of 2.
+# does, in another order; a lost bit is a factor of 2.
 RMS_FACTOR = 2.0
 # A maximum over n errors varies more than their RMS: the largest of n Gaussians is 2 to 5 sigma.
 MAX_FACTOR = 4.0
