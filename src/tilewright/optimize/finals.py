@@ -94,7 +94,7 @@ class Finals:
             try:
                 paired = self.runner.compare(candidates, self.budget.pairing_s())
                 baseline = paired[0].get(records[0].candidate)
-                if baseline is None or baseline.passed:
+                if baseline is None or baseline.passed or any(c.baseline == baseline.candidate for c in paired[1]):
                     return paired
                 reason = f"{baseline.name} fell out of the paired timing: {baseline.status} {baseline.verdict.detail}"
                 self.journal.write("note", f"pairing {attempt}", reason=reason.rstrip())
