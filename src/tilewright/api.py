@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from . import bench_rows, check_rows, formats, ops, targets
+from .build import ToolMissing
 from .build.cpp import CompileError
 from .candidate import Status
 from .device import Device, DeviceUnavailable, calibrate, detect, environment
@@ -48,7 +49,7 @@ def _answers(function: Callable[P, T]) -> Callable[P, T]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except (DeviceUnavailable, CannotDo) as error:
+        except (DeviceUnavailable, CannotDo, ToolMissing) as error:
             raise MachineError(str(error)) from error
         except CompileError as error:
             raise MachineError(str(error)) from error
@@ -139,7 +140,7 @@ def optimize(
     target: str | None = None,
     problem: str | None = None,
     *,
-    budget: str | float = "60s",
+    budget: str | float | None = None,
     strategy: str | None = None,
     proposer: str | Sequence[str] | None = None,
     workload: str | None = None,
@@ -154,7 +155,8 @@ def optimize(
 ) -> Any:
     """Search for the fastest verified kernel for `target`, or go on with the run `resume`; returns optimize.Result.
 
-    `budget` ("60s", "10m", or seconds) counts from `started_s` (time.monotonic), by default from now. The run's folder
+    `budget` ("60s", the default, "10m", or seconds) counts from `started_s` (time.monotonic), by default from now; with
+    `resume` it replaces the run's own, of which a part is spent. The run's folder
     `out` (default: tilewright-runs/NAME-TIME) keeps every event, best.py, result.json and report.html.
     """
     from . import search_run
@@ -163,10 +165,11 @@ def optimize(
     if str(workers) != "1":
         raise InputError(f"workers={workers!r}: this version evaluates with 1 worker per machine")
     if resume is not None:
-        return search_run.go_on(resume, started_s, allow_weak_sandbox, progress)
+        budget_s = None if budget is None else seconds(budget)
+        return search_run.go_on(resume, budget_s, started_s, allow_weak_sandbox, progress)
     if target is None:
         raise InputError("optimize needs a target, or resume=RUN")
-    budget_s, kind = seconds(budget), _device(device).kind
+    budget_s, kind = seconds(budget or "60s"), _device(device).kind
     found = targets.resolve(target, problem, load_timeout_s)
     chosen = targets.choose_workloads(found.problem, workload, kind)[0]
     user = () if formats.split_operator(target) == (target, "") else found.candidates  # an operator is found anyway

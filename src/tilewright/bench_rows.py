@@ -67,7 +67,7 @@ def _row(
         "bound_quality": getattr(record.bound, "quality", ""),
         "baseline": is_baseline,
     }
-    if measured is None:
+    if measured is None or not record.passed:
         detail = verdict.detail or next((w.detail for w in verdict.workloads if w.detail), "")
         return BenchRow(**common, status=str(record.status), detail=detail)
     return BenchRow(

@@ -181,7 +181,7 @@ def bench(
 def optimize(
     target: Annotated[str | None, Argument(help="An operator, a problem file, or a candidate file.")] = None,
     problem: of.ProblemFile = None,
-    budget: of.Budget = "60s",
+    budget: of.Budget = None,
     strategy: of.Strategy = None,
     proposer: of.Proposer = None,
     workload: of.OneWorkload = None,

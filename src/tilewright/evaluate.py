@@ -26,7 +26,7 @@ from .child.sandbox import is_weak
 from .child.session import Outcome, Session, arena_bytes, room_for
 from .device import Device, detect, environment
 from .measure import Comparison, Effort, Measurement, compare, measure
-from .measure.clock import SEARCH, THOROUGH
+from .measure.clock import SEARCH, THOROUGH, novelty
 from .problem import Inputs, Problem, Workload
 from .record import EvaluationCost, Record
 from .schema import canonical_json, content_digest
@@ -36,6 +36,7 @@ from .verify.verdict import Tier
 _CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
 _MOST_SLOTS = 8
 _INFRA_TRIES = 2
+_NOVELTY = 2.0  # an honest kernel is at 1, but for caches, which new content at an old address leaves cold
 # Inductor keeps precompiled headers beside the temporary files, where each child would have to make them again.
 _LASTING_CACHE = {"TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0"}
 
@@ -132,7 +133,6 @@ class Evaluator:
             for digest, measurement in measured.items():
                 session = sessions[digest]
                 verdict = Verdict(status=Status.PASSED, tier="measure", sandbox=session.sandbox, seeds=(self.seed,))
-                verdict = _stable(verdict, measurement)
                 facts = self._facts(session, session.candidate)
                 records[digest] = self._record(session.candidate, "measure", verdict, measurement, facts=facts)
             return records, comparisons
@@ -200,6 +200,8 @@ class Evaluator:
                         "no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
                     )
                 verdict = self._verify(session, tier)
+                if tier == "certify" and verdict.status is Status.PASSED and not _interpreted(candidate):
+                    self._refuse_memory(session)
                 clock.lap("check_s")
                 if timed and tier != "screen" and verdict.status is Status.PASSED and not _interpreted(candidate):
                     measured = self._measure(session, THOROUGH if tier == "certify" else SEARCH, stop_above_s)
@@ -215,6 +217,21 @@ class Evaluator:
             session, self.problem, tier=tier, workloads=(self.workload,), seed=self.seed, truths=self.truths,
             truncating_bf16=_interpreted(session.candidate),
         )  # fmt: skip
+
+    def _refuse_memory(self, session: Session) -> None:
+        """Refuse a candidate that is fast only on inputs it has seen before."""
+
+        def fresh(trial: int) -> Inputs:
+            drawn = self.problem.make_inputs(self.workload, secrets.randbits(62))
+            return Inputs(drawn.args, self._contents[0].state, self._contents[0].init)
+
+        ratio = novelty(session, self._inputs, fresh)
+        if ratio > _NOVELTY:
+            raise CandidateError(
+                Status.REWARD_HACK,
+                f"calls on inputs never seen before take {ratio:.1f} times as long: it keeps results instead of "
+                "computing them",
+            )
 
     def _measure(self, session: Session, effort: Effort, stop_above_s: float | None) -> Measurement:
         return measure(

@@ -72,11 +72,14 @@ def begin(
     return finish(result, folder)
 
 
-def go_on(run: str | Path, started_s: float, allow_weak_sandbox: bool, progress: Say | None) -> Result:
-    """Go on with the search in the folder `run`; what was evaluated is not evaluated again."""
+def go_on(
+    run: str | Path, budget_s: float | None, started_s: float, allow_weak_sandbox: bool, progress: Say | None
+) -> Result:
+    """Go on with the search in the folder `run`; what was evaluated is not evaluated again. `budget_s` replaces the
+    run's own, and what it has spent counts."""
     teller, runner = _teller(progress), _runner(allow_weak_sandbox)
     try:
-        result = search_on(run, started_at=started_s, progress=teller, make_runner=runner)
+        result = search_on(run, budget_s=budget_s, started_at=started_s, progress=teller, make_runner=runner)
     except KeyboardInterrupt:
         raise Interrupted(Path(run)) from None
     return finish(result, Path(run))

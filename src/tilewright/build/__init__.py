@@ -9,12 +9,17 @@ from __future__ import annotations
 from ..candidate import Candidate, CandidateError, Status, literal
 
 
+class ToolMissing(Exception):
+    """A compiler that a candidate needs is not on this machine; the message says what to install."""
+
+
 def prebuild(candidate: Candidate, timeout_s: float = 60.0) -> None:
     """Build what can be built without running the candidate, into the cache that children read.
 
     A C++ candidate keeps its kernel in the literal SOURCE and its settings in PARAMS; a file that does otherwise, or
     that brings its own FLAGS, is built by itself, in the child: a compiler takes flags that load code into it, start
-    programs or write any file. Raises CandidateError with COMPILE_ERROR or COMPILE_TIMEOUT.
+    programs or write any file. Raises CandidateError with COMPILE_ERROR or COMPILE_TIMEOUT, and
+    ToolMissing where there is no C++ compiler.
     """
     if candidate.language != "cpp":
         return
@@ -24,8 +29,12 @@ def prebuild(candidate: Candidate, timeout_s: float = 60.0) -> None:
         return
     if not isinstance(source, str) or not isinstance(params or {}, dict) or flags:
         return
-    from .cpp import DEFAULT_FLAGS, CompileError, compile_source
+    from .cpp import DEFAULT_FLAGS, CompileError, compile_source, find_compiler
 
+    try:
+        find_compiler()
+    except CompileError as error:
+        raise ToolMissing(str(error)) from None
     try:
         compile_source(source, DEFAULT_FLAGS, params or {}, timeout_s)
     except CompileError as error:

@@ -9,6 +9,7 @@ clock saw more time pass than the child claims, by 2 % and 2 ms or more, is made
 from __future__ import annotations
 
 import random
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,22 @@ def measure(
         stopped=stopped,
         stable=stopped or halves_agree(samples, DRIFT),
     )
+
+
+def novelty(session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], Inputs], trials: int = 4) -> float:
+    """Return how many times longer a call takes on content that the candidate has never seen: the least over `trials`
+    of the time on `fresh(trial)`, placed where known content lay, over the median time on known content.
+
+    About 1 for a kernel. One that keeps results and looks them up by address, shape or a few elements has to compute
+    here. The least is taken because a single call may be slow for many reasons, and fast for one.
+    """
+    seen = list(range(1, len(inputs)))
+    known = run_block(session, inputs, seen * max(1, 8 // len(seen)), warm=len(inputs)).calls_s
+    times_s = []
+    for trial in range(trials):
+        slots = [fresh(trial), *inputs[1:]]
+        times_s.append(run_block(session, slots, [*seen, 0], warm=0, tries=1).calls_s[-1])
+    return min(times_s) / statistics.median(known)
 
 
 def estimate(session: Session, inputs: Sequence[Inputs]) -> float:

@@ -24,6 +24,7 @@ from .seeds import FIRST, VARIANT, propose, rank
 from .strategies import Strategy, WorkItem
 
 INFRA_RETRIES = 2
+NOT_ITS_FAULT = (Status.INFRA_ERROR, Status.UNSTABLE)  # ours, or a busy machine's: tried again
 INTERRUPTIONS = 2  # a candidate that was under way at the violent end of a run is begun once more, and that is all
 PROMISING = 3.0  # a seed is tuned if its time is at most this times the best
 HOPELESS_SEED, HOPELESS_CHILD = 3.0, 1.5  # timing is given up above this times the best
@@ -260,7 +261,7 @@ class Search:
             raise
         except Exception as error:  # noqa: BLE001 (a fault of ours, whatever it is, is never the candidate's)
             record = lost(candidate, f"{type(error).__name__}: {error}")
-        if record.status is Status.INFRA_ERROR and self.history.faults[candidate.digest] < INFRA_RETRIES:
+        if record.status in NOT_ITS_FAULT and self.history.faults[candidate.digest] < INFRA_RETRIES:
             why = record.verdict.detail
             self.journal.write("infra", None, candidate=candidate.digest, name=candidate.name, reason=why)
             self._begin(flight.item)

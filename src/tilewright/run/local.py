@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 
-from ..candidate import Candidate, CandidateError
+from ..build import ToolMissing
+from ..candidate import Candidate, CandidateError, Status
 from ..child.sandbox import is_weak
 from ..evaluate import CannotDo, Evaluator
 from ..record import Record
@@ -98,7 +99,10 @@ class LocalRunner:
 
     def _build(self, candidate: Candidate, patience_s: float | None = None) -> float:
         with self._gate.shared():
-            return self._evaluator.build(candidate, patience_s)
+            try:
+                return self._evaluator.build(candidate, patience_s)
+            except ToolMissing as missing:  # costs the candidates that need it, not the search
+                raise CandidateError(Status.COMPILE_ERROR, str(missing)) from None
 
     def _make_truths(self) -> None:
         """Those of the certificate too: while torch.compile is at work there is nothing better to do. A reference that
