@@ -22,7 +22,8 @@ OneWorkload = Annotated[str | None, Option("--workload", metavar="W", help="One 
 Baselines = Annotated[str, Option("--baseline", metavar="NAMES", help="What to compare with.")]
 Out = Annotated[str | None, Option("--out", metavar="DIR", help="Keep what was found in this folder.")]
 Compare = Annotated[tuple[str, str] | None, Option(metavar="A.json B.json", help="Compare two stored results.")]
-Budget = Annotated[str | None, Option(metavar="TIME", help="60s (the default), 10m, 1h; baselines and certification included.")]
+_BUDGET = "60s (the default), 10m, 1h; baselines and certification included."
+Budget = Annotated[str | None, Option(metavar="TIME", help=_BUDGET)]
 Strategy = Annotated[str | None, Option(metavar="S", help="Who is the next parent, and with what settings.")]
 Proposer = Annotated[str | None, Option(metavar="P", help="Only these proposers, by name, with commas.")]
 Workers = Annotated[str, Option(metavar="N", help="Processes that evaluate at the same time.")]

@@ -159,13 +159,18 @@ def _values(right: OutputTruth, value: torch.Tensor, truncating: bool) -> Judgem
     value = value.detach().to("cpu")
     if right.exact is not None:
         return _exact(right, value)
-    wrong = _non_finite(right, value)
-    if wrong is not None:
-        return wrong
     assert right.value_RN is not None
     if right.value_RN.numel() == 0:
         return Judgement(Status.PASSED, detail=f"{right.name} is empty", output=right.name)
-    checks = [*_numbers(right, right.layout.view(value), truncating), *_between(right, right.layout.view(value))]
+    value_RN = right.layout.view(value)
+    found = error_sums(right, value_RN)
+    # Where every element is judged, one that is not finite makes the sum of squares so.
+    everywhere = right.codes is None and right.open_RN is None
+    if not everywhere or not bool(torch.isfinite(found.square_R.sum())):
+        wrong = _non_finite(right, value)
+        if wrong is not None:
+            return wrong
+    checks = [*_numbers(right, value_RN, found, truncating), *_between(right, value_RN)]
     return _verdict(right, checks, truncating)
 
 
@@ -223,11 +228,10 @@ def _non_finite(right: OutputTruth, value: torch.Tensor) -> Judgement | None:
     )
 
 
-def _numbers(right: OutputTruth, value_RN: torch.Tensor, truncating: bool) -> Iterator[_Check]:
+def _numbers(right: OutputTruth, value_RN: torch.Tensor, found: Sums, truncating: bool) -> Iterator[_Check]:
     limits, grid = right.limits(truncating), right.grid
     assert grid is not None
     assert right.value_RN is not None
-    found = error_sums(right, value_RN)
     total = float(grid.count_R.sum())
     own = max((float(s.square_R.sum()) / total) ** 0.5 for s in right.runs)
     unit = max(own, (float(grid.floor2_R.sum()) / total) ** 0.5)
