@@ -36,6 +36,7 @@ from .verify.verdict import Tier
 _CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
 _MOST_SLOTS = 8
 _INFRA_TRIES = 2
+_MOST_SERVED = 32  # then a persistent child is replaced: what candidates leave in its heap adds up
 _NOVELTY = 2.0  # an honest kernel is at 1, but for caches, which new content at an old address leaves cold
 # Inductor keeps precompiled headers beside the temporary files, where each child would have to make them again.
 _LASTING_CACHE = {"TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0"}
@@ -72,11 +73,12 @@ class Evaluator:
         self.sandbox, self.allow_weak_sandbox = sandbox, allow_weak_sandbox
         self.limits = limits or Limits()
         self.threads = threads
-        self.truths = TruthCache(self.device.memory_bytes // 6)
+        self.truths = TruthCache(self.device.memory_bytes // 3)
         self.environment = environment()
         self.bound: Bound | None = None
         self._closed = False
         self._children: dict[str, Child] = {}
+        self._served = 0  # candidates that the persistent children have run
         self._inputs: list[Inputs] = []
         self._outputs: tuple[torch.Tensor, ...] = ()
 
@@ -108,8 +110,13 @@ class Evaluator:
         """Judge and time one candidate. Faults of the candidate are its verdict; faults of ours are tried again, then
         reported as INFRA_ERROR. Raises CannotDo when the machine cannot do it."""
         for attempt in range(_INFRA_TRIES):
+            used = self._served
             record = self._evaluate_once(candidate, tier, stop_above_s, timeout_s, timed)
-            if record.status is not Status.INFRA_ERROR or attempt + 1 == _INFRA_TRIES:
+            # Out of memory in a child that others used before: it may be what they left behind.
+            crowded = record.status is Status.RESOURCE and used > 0
+            if crowded:
+                self._retire()
+            if not (crowded or record.status is Status.INFRA_ERROR) or attempt + 1 == _INFRA_TRIES:
                 break
         return record
 
@@ -276,12 +283,23 @@ class Evaluator:
 
     def _persistent(self, candidate: Candidate) -> Child:
         kind = "interpreter" if _interpreted(candidate) else "native"
+        if self._served >= _MOST_SERVED:
+            self._retire()
+        self._served += 1
         child = self._children.get(kind)
         if child is None or not child.alive:
             if child is not None:
                 child.close()
             child = self._children[kind] = self._start(candidate)
         return child
+
+    def _retire(self) -> None:
+        """Let the persistent children go; the next candidate starts a new one."""
+        for kind in ("interpreter", "native"):
+            child = self._children.pop(kind, None)
+            if child is not None:
+                child.close()
+        self._served = 0
 
     def _compile_once(self, candidate: Candidate, patience_s: float | None) -> None:
         """Call the candidate once: what it compiled stays in a cache for others, and its child waits for its turn."""

@@ -44,7 +44,8 @@ class Program:
     # What the parent may ask for. Each returns the fields of the answer.
 
     def load(self, message: dict[str, Any]) -> dict[str, Any]:
-        self.outputs, self.instance, self.instance_key, self.entry = (), None, None, None
+        self.outputs, self.held, self.instance, self.instance_key, self.entry = (), (), None, None, None
+        sys.modules.pop(f"candidate_{self.loaded}", None)
         if os.environ.get("TRITON_INTERPRET") == "1":
             from tilewright.build.interpreter import correct_interpreter
 
