@@ -52,8 +52,9 @@ check: $(INSTALLED)  ## Lint, types and import layers only
 sweep: $(INSTALLED)  ## The longer tests
 	$(PY) -m pytest -m sweep --durations=15
 
-gpu-test: $(INSTALLED)  ## The tests that need a GPU
-	$(PY) -m pytest -m gpu --durations=15
+# Pytest ends with 5 where no test is marked; the first ones come with the GPU's part of the flow.
+gpu-test: $(INSTALLED)  ## The tests that need a GPU (this version has none: kernels are judged on the CPU)
+	@$(PY) -m pytest -m gpu --durations=15 || { code=$$?; [ $$code -eq 5 ] && echo "no test needs a GPU in this version" || exit $$code; }
 
 bench: $(INSTALLED)  ## Time the operators on this machine, verified first; results under out/bench
 	$(PY) -m tilewright bench rms_norm softmax gemm --out out/bench

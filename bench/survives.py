@@ -130,10 +130,10 @@ def main() -> None:
         "environment": environment(),
     }
     text = json.dumps(data, indent=1)
-    print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -107,10 +107,10 @@ def main() -> None:
         {"kind": "tool_speed", **result, "device": json.loads(detect("cpu").to_json()), "environment": environment()},
         indent=1,
     )
-    print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n")
+    print(text)
 
 
 if __name__ == "__main__":

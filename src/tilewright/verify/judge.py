@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..candidate import Status
-from .limits import MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits
+from .limits import FEWEST_IN_COLUMN, MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits
 from .noise import Sums
 from .outputs import OutputTruth, error_of, error_sums
 from .rounding import FINITE, classes, ulp
@@ -279,7 +279,7 @@ def _signed(right: OutputTruth, found: Sums, limits: Limits) -> Iterator[_Check]
     yield _Check("signed error", float(distance), limits.along, norm, "the whole output")
     kinds: list[tuple[str, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Callable[[int], str]]]
     kinds = [("row's signed error", found.along_R, grid.square_R, limits.along_R, limits.low_R, layout.where)]
-    if layout.columns:
+    if layout.columns and layout.rows >= FEWEST_IN_COLUMN:
         at = lambda i: f"column {i}"  # noqa: E731
         kinds.append(("column's signed error", found.along_N, grid.square_N, limits.along_N, limits.low_N, at))
     for rule, along, square, limit, low, where in kinds:

@@ -34,6 +34,8 @@ MAX_ULP_INTERNAL = 4.0
 FALSE_REJECTION = 1e-6
 # From this many on, the median of a sample of row errors is known to about a tenth.
 MANY_SAMPLES = 64
+# In a column of fewer elements nothing averages out: its signed error is that of single elements, which have rules.
+FEWEST_IN_COLUMN = 8
 # Rounding errors of correct rounding never exceed half a unit: sqrt(3) times their RMS.
 ROUNDING_PEAK = math.sqrt(3.0)
 
