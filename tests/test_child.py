@@ -231,3 +231,13 @@ def test_the_arena_keeps_regions_apart_and_says_when_it_is_full():
     with pytest.raises(ArenaFull, match="do not fit"):
         arena.take(1 << 16)
     arena.close()
+
+
+def test_fewer_outputs_than_the_problem_names_are_read_back_whole():
+    """rms_norm names two outputs and gives one where there is no residual."""
+    many = PROBLEM.with_(outputs=("out", "h", "more"))
+    session = open_session(Candidate(name="c", source="def f(x, w): return x * w", entry="f"), many, [FIRST], EXPECTED)
+    try:
+        assert torch.equal(session.call(FIRST).outputs[0], EXPECTED[0])
+    finally:
+        session.child.close()

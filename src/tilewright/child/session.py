@@ -75,7 +75,7 @@ class _Placed:
 class Session:
     """One candidate in one child. `expected` are the shapes and dtypes of the reference's outputs."""
 
-    def __init__(self, child: Child, candidate: Candidate, problem: Problem, room_bytes: int):
+    def __init__(self, child: Child, candidate: Candidate, problem: Problem, room: Room):
         self.child = child
         self.candidate = candidate
         self.problem = problem
@@ -87,7 +87,8 @@ class Session:
         self._mark = child.arena.mark()
         try:
             self._stamps = child.arena.take(8 * (_STAMPS + 1))
-            self._out = child.arena.take(room_bytes)
+            self._room = room
+            self._out = child.arena.take(room.parts * room.part_bytes)
             self._base = child.arena.mark()
             start = time.perf_counter()
             child.ask("load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
@@ -239,10 +240,9 @@ class Session:
         return len(self._states) - 1
 
     def _regions(self) -> list[list[int]]:
-        """Cut the output region into one part per output, as large as the reference's output needs."""
-        count = max(len(self.problem.outputs), 1)
-        part = self._out.bytes // (count + 1) // 4096 * 4096
-        return [[self._out.offset + i * part, part] for i in range(count + 1)]
+        """Cut the output region into one part per output, each as large as the reference's largest."""
+        part = self._room.part_bytes
+        return [[self._out.offset + i * part, part] for i in range(self._room.parts)]
 
     def _grad_regions(self, inputs: Inputs, grads: Sequence[str]) -> list[list[int]]:
         regions = []
@@ -373,10 +373,18 @@ def _same_bytes(a: torch.Tensor, b: torch.Tensor) -> bool:
     return bool(torch.equal(a.view(integer), b.view(integer)))
 
 
-def room_for(outputs: Sequence[torch.Tensor]) -> int:
-    """Bytes of the output region for results like `outputs`: room for one more, each as large as the largest."""
+@dataclass(frozen=True)
+class Room:
+    """The output region: `parts` results of up to `part_bytes` each."""
+
+    parts: int
+    part_bytes: int
+
+
+def room_for(outputs: Sequence[torch.Tensor]) -> Room:
+    """Room for results like `outputs`, and for one more, each as large as the largest."""
     largest = max((t.numel() * t.element_size() for t in outputs), default=0)
-    return (len(outputs) + 1) * (-(-largest // 4096) * 4096 + 4096)
+    return Room(len(outputs) + 1, -(-largest // 4096) * 4096 + 4096)
 
 
 def arena_bytes(calls: Sequence[Inputs], outputs: Sequence[torch.Tensor]) -> int:
@@ -384,7 +392,8 @@ def arena_bytes(calls: Sequence[Inputs], outputs: Sequence[torch.Tensor]) -> int
     tensors = [t for call in calls for t in flat(call).values()]
     placed = sum(span_bytes(tuple(t.shape), tuple(t.stride()), t.element_size()) + 4 * 4096 for t in tensors)
     largest = max((sum(t.numel() * t.element_size() for t in flat(c).values()) for c in calls), default=0)
-    return placed + largest + 3 * room_for(outputs) + 8 * _STAMPS + _SPARE_BYTES
+    room = room_for(outputs)
+    return placed + largest + 3 * room.parts * room.part_bytes + 8 * _STAMPS + _SPARE_BYTES
 
 
 def open_session(
