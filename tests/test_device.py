@@ -87,8 +87,10 @@ def test_limits_of_the_control_group_are_kept(files: dict[str, str], monkeypatch
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match='use "auto", "cpu" or "cuda"'):
+    with pytest.raises(ValueError, match='use "auto", "cpu", "cuda" or "cuda:N"'):
         detect("tpu")
+    with pytest.raises(ValueError, match="unknown device"):
+        detect("cuda:one")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from .clock_state import ClockState, nvml_driver_version
 from .nouns import Device, DeviceUnavailable, Peaks
 from .stored import known_peaks, load_profile
 
@@ -26,18 +27,20 @@ _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as a number of this order
 
 
 def detect(kind: str = "auto") -> Device:
-    """Return the device of `kind` ("auto": the GPU if there is one), with its stored profile when one fits.
+    """Return the device of `kind`, with its stored profile when one fits: "cpu", "cuda" (the GPU that PyTorch takes
+    now), "cuda:N" (GPU N), or "auto" (the GPU if there is one).
 
     Raises DeviceUnavailable when a GPU is asked for and there is none, ValueError for an unknown kind.
     """
-    if kind not in ("auto", "cpu", "cuda"):
-        raise ValueError(f'unknown device {kind!r}: use "auto", "cpu" or "cuda"')
+    found = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", kind)
+    if not found:
+        raise ValueError(f'unknown device {kind!r}: use "auto", "cpu", "cuda" or "cuda:N"')
     if kind == "cpu":
         return _cpu()
     try:
-        return _cuda()
+        return _cuda(int(found[1]) if found[1] else None)
     except DeviceUnavailable:
-        if kind == "cuda":
+        if kind != "auto":
             raise
         return _cpu()
 
@@ -98,7 +101,7 @@ def _cpu() -> Device:
     )
 
 
-def _cuda() -> Device:
+def _cuda(index: int | None) -> Device:
     try:
         import torch
     except ImportError as error:
@@ -107,12 +110,18 @@ def _cuda() -> Device:
         raise DeviceUnavailable(f"no GPU: PyTorch {torch.__version__} is built for the CPU only; install a CUDA build")
     if not torch.cuda.is_available():
         raise DeviceUnavailable("no GPU: PyTorch has CUDA support but finds no device or no driver (see nvidia-smi)")
-    found = torch.cuda.get_device_properties(torch.cuda.current_device())
+    if index is not None and index >= torch.cuda.device_count():
+        raise DeviceUnavailable(f"no GPU {index}: PyTorch sees {torch.cuda.device_count()}, counted from 0")
+    index = torch.cuda.current_device() if index is None else index
+    found = torch.cuda.get_device_properties(index)
     clock_khz = getattr(found, "clock_rate", None)  # absent in older PyTorch
     peaks = peaks_of(found.name)
     fingerprint: dict[str, JsonValue] = {
         "kind": "cuda",
         "gpu": found.name,
+        "compute_capability": f"{found.major}.{found.minor}",
+        "units": found.multi_processor_count,
+        "memory_gib": round(found.total_memory / 2**30),  # GPUs of one kind differ by some pages
         "runtime": torch.version.hip or torch.version.cuda,
         "driver": driver_version(),
         "torch": package_version("torch"),
@@ -125,7 +134,8 @@ def _cuda() -> Device:
         # A cache behind the L2 (AMD's Infinity Cache) is on the datasheet only.
         cache_bytes=max(found.L2_cache_size, peaks.cache_bytes if peaks and torch.version.hip else 0),
         memory_bytes=found.total_memory,
-        max_clock_hz=clock_khz * 1e3 if clock_khz else None,
+        max_clock_hz=clock_khz * 1e3 if clock_khz else ClockState(index).max_sm_clock_hz,
+        index=index,
         fingerprint=fingerprint,
         peaks=peaks,
         profile=load_profile(fingerprint),
@@ -138,12 +148,9 @@ def peaks_of(name: str) -> Peaks | None:
 
 
 def driver_version() -> str | None:
-    try:
-        text = Path("/proc/driver/nvidia/version").read_text()
-    except OSError:
-        return None
-    found = re.search(r"\b(\d+\.\d+(?:\.\d+)?)\b", text)
-    return found.group(1) if found else None
+    """Return the version of NVIDIA's kernel driver; None without one."""
+    found = re.search(r"\b(\d+\.\d+(?:\.\d+)?)\b", _read("/proc/driver/nvidia/version") or "")
+    return found.group(1) if found else nvml_driver_version()  # a container may hide the file
 
 
 def cpu_name() -> str:

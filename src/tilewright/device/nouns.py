@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from ..schema import Noun
+from .clock_state import ClockSample
 
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Curve = tuple[tuple[Annotated[int, Field(gt=0)], PositiveFloat], ...]
@@ -52,6 +53,17 @@ with warnings.catch_warnings():
         of one call of a one-element operation; `special_per_s` the rate of exp in float32; `load` the number of other
         runnable processes while it was measured: well above zero means that the ceilings may be too low, as may a
         `quick` profile.
+
+        On a GPU the three curves hold for one buffer that is used again and again, which the cache may keep; the
+        `cold_` ones for buffers rotated beyond it, as the rows of a benchmark are. `matrix` is then measured cool,
+        after a pause, and `matrix_sustained` back to back for a second, where the power limit may pull the clock
+        down; `clocks` tells the state of the clock "idle", "cool", and "sustained DTYPE" for each dtype. "tf32" is
+        float32 data with products in that format, "float8" is e4m3 with fast accumulation.
+
+        Times of one empty call, in seconds: `call_s` until its result is there; `host_call_s` until the host may go
+        on; `launch_s` per call of an eager burst; `graph_launch_s` per node inside a CUDA graph, the floor of any
+        kernel; `graph_replay_s` per replay of a graph of one node. `load` is the share of the second before in which
+        some process used the GPU.
         """
 
         copy: Curve  # type: ignore[assignment]
@@ -66,11 +78,23 @@ with warnings.catch_warnings():
         seconds: float = 0.0
         load: float = 0.0
         quick: bool = False
+        cold_copy: Curve = ()
+        cold_read: Curve = ()
+        cold_write: Curve = ()
+        matrix_sustained: dict[str, PositiveFloat] = {}
+        host_call_s: PositiveFloat | None = None
+        launch_s: PositiveFloat | None = None
+        graph_launch_s: PositiveFloat | None = None
+        graph_replay_s: PositiveFloat | None = None
+        clocks: dict[str, ClockSample] = {}
+        power_limit_w: PositiveFloat | None = None
 
 
 class Device(Noun):
     """A CPU as this process may use it, or one GPU. `cores` are the CPU cores granted to this process, or a GPU's
-    multiprocessors; `cache_bytes` is the last-level cache within their reach; `memory_bytes` what may be allocated."""
+    multiprocessors; `cache_bytes` is the last-level cache within their reach; `memory_bytes` what may be allocated.
+    `index` is the number that CUDA gives the GPU in this process; the fingerprint, and so the profile, is the same
+    for all GPUs of a kind."""
 
     kind: Literal["cpu", "cuda"]
     name: str
@@ -80,6 +104,7 @@ class Device(Noun):
     memory_bytes: int
     features: tuple[str, ...] = ()
     max_clock_hz: float | None = None
+    index: int = 0
     fingerprint: dict[str, JsonValue] = {}
     peaks: Peaks | None = None
     profile: Profile | None = None
