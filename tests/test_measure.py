@@ -14,7 +14,8 @@ from tilewright.candidate import Candidate, CandidateError, Status
 from tilewright.child.process import Limits
 from tilewright.child.session import Session, open_session
 from tilewright.measure import Effort, compare, measure
-from tilewright.measure.clock import draw_schedule, run_block
+from tilewright.measure.clock import run_block
+from tilewright.measure.pace import Block, draw_schedule
 from tilewright.measure.stats import halves_agree, median_interval, ratio_interval
 from tilewright.problem import Inputs, Problem, Workload
 
@@ -105,7 +106,7 @@ program.time.perf_counter_ns = lambda: 1_000_000_000 + real() // 10
 @pytest.mark.parametrize("session", [LIES], indirect=True)
 def test_a_clock_turned_back_in_the_child_is_caught(session):
     with pytest.raises(CandidateError) as failure:
-        run_block(session, INPUTS, [0, 1, 2] * 3)
+        run_block(session, INPUTS, Block([0, 1, 2] * 3))
     assert failure.value.status is Status.TIMING_INCONSISTENT
 
 

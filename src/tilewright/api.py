@@ -169,7 +169,8 @@ def optimize(
         return search_run.go_on(resume, budget_s, started_s, allow_weak_sandbox, progress)
     if target is None:
         raise InputError("optimize needs a target, or resume=RUN")
-    budget_s, kind = seconds(budget or "60s"), _device(device).kind
+    budget_s, machine = seconds(budget or "60s"), _device(device)
+    kind = machine.kind
     found = targets.resolve(target, problem, load_timeout_s)
     chosen = targets.choose_workloads(found.problem, workload, kind)[0]
     user = () if formats.split_operator(target) == (target, "") else found.candidates  # an operator is found anyway
@@ -185,7 +186,7 @@ def optimize(
         budget_s=budget_s,
         strategy=strategy,
         proposers=tuple(n.strip() for n in names) if names else None,
-        device=kind,
+        device=f"cuda:{machine.index}" if kind == "cuda" else kind,
         started_s=started_s,
         allow_weak_sandbox=allow_weak_sandbox,
         progress=progress,
@@ -225,7 +226,7 @@ def report(run: str | Path, out: str | Path | None = None) -> ReportResult:
 @_answers
 def device(kind: str = "auto", *, calibrate: bool = False, progress: Say | None = None) -> Device:
     """Return what this machine is, with its environment; `calibrate` measures its ceilings first and stores them."""
-    machine = detect(kind) if kind in ("auto", "cuda") else _device(kind)
+    machine = _device(kind)
     if calibrate:
         machine = _calibrate(machine, progress)
     return machine.with_(environment=environment(machine))
@@ -284,15 +285,15 @@ def _operator(name: str) -> OperatorResult:
 
 
 def _device(kind: str) -> Device:
-    if kind not in ("auto", "cpu", "cuda"):
-        raise InputError(f"there is no device {kind!r}; choose cpu, cuda or auto")
-    return detect("cpu" if kind == "auto" else kind)  # kernels are judged on the CPU only in this version
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", kind):
+        raise InputError(f"there is no device {kind!r}; choose cpu, cuda, cuda:1 (a GPU by its number) or auto")
+    return detect(kind)
 
 
 def _measured_device(kind: str, progress: Say | None) -> Device:
     """The device with its ceilings; one that was never measured is measured quickly, so that bounds mean something."""
     machine = _device(kind)
-    if machine.profile is None and machine.kind == "cpu":
+    if machine.profile is None:
         _say(
             progress, "measuring this machine for the first time (a few seconds; device --calibrate does it thoroughly)"
         )

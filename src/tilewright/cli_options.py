@@ -10,7 +10,8 @@ Option, Argument = typer.Option, typer.Argument
 Debug = Annotated[bool, Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 DeviceName = Annotated[
-    str, Option("--device", metavar="D", help="cpu, or auto, which is the CPU in this version; cuda is refused.")
+    str,
+    Option("--device", metavar="D", help="cpu, cuda, cuda:1 (the second GPU), or auto: the GPU if there is one."),
 ]
 ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What a candidate file must compute.")]
 LoadTimeout = Annotated[float, Option(metavar="S", help="Seconds that a problem file may take to import and run once.")]

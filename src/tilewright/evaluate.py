@@ -11,7 +11,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -23,10 +23,11 @@ from .build import prebuild
 from .candidate import Candidate, CandidateError, Status
 from .child.process import Child, Limits, cache_folder
 from .child.sandbox import is_weak
-from .child.session import Outcome, Session, arena_bytes, room_for
+from .child.session import Outcome, Session, arena_bytes, room_for, same_bytes
 from .device import Device, detect, environment
-from .measure import Comparison, Effort, Measurement, compare, measure
-from .measure.clock import SEARCH, THOROUGH, novelty
+from .device.machine import available_memory_bytes
+from .measure import Comparison, Measurement, compare, measure
+from .measure.clock import novelty
 from .problem import Inputs, Problem, Workload
 from .record import EvaluationCost, Record
 from .schema import canonical_json, content_digest
@@ -34,12 +35,12 @@ from .verify import TruthCache, Verdict, judge, make_truths, verify
 from .verify.verdict import Tier
 
 _CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
-_MOST_SLOTS = 8
+_MOST_SLOTS = {"cpu": 8, "cuda": 128}
 _INFRA_TRIES = 2
 _MOST_SERVED = 32  # then a persistent child is replaced: what candidates leave in its heap adds up
-_NOVELTY = 2.0  # an honest kernel is at 1, but for caches, which new content at an old address leaves cold
-# Inductor keeps precompiled headers beside the temporary files, where each child would have to make them again.
-_LASTING_CACHE = {"TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0"}
+# An honest kernel is at 1, but for a CPU's caches, which new content at an old address leaves cold.
+_NOVELTY = {"cpu": 2.0, "cuda": 1.25}
+_FATAL = (Status.RUNTIME_ERROR, Status.RESOURCE, Status.TIMEOUT)  # on a GPU they may leave a broken context behind
 
 
 class CannotDo(Exception):
@@ -66,15 +67,15 @@ class Evaluator:
     ):
         self.problem = problem
         self.workload = workload or problem.workloads[0]
-        self.device = device if isinstance(device, Device) else detect("cpu" if device == "auto" else device)
-        if self.device.kind != "cpu":
-            raise CannotDo("candidates are judged and timed on the CPU only in this version; ask for --device cpu")
+        self.device = device if isinstance(device, Device) else detect(device)
+        self.gpu = self.device.index if self.device.kind == "cuda" else None
         self.seed = secrets.randbits(62) if seed is None else seed
         self.sandbox, self.allow_weak_sandbox = sandbox, allow_weak_sandbox
         self.limits = limits or Limits()
         self.threads = threads
-        self.truths = TruthCache(self.device.memory_bytes // 3)
-        self.environment = environment()
+        place = None if self.gpu is None else torch.device("cuda", self.gpu)
+        self.truths = TruthCache(available_memory_bytes() // 3, place)
+        self.environment = environment(self.device)
         self.bound: Bound | None = None
         self._closed = False
         self._children: dict[str, Child] = {}
@@ -125,16 +126,17 @@ class Evaluator:
         return self.evaluate(candidate, "certify")
 
     def compare(
-        self, candidates: Sequence[Candidate], budget_s: float = 8.0
+        self, candidates: Sequence[Candidate], budget_s: float = 8.0, sustained: bool = False
     ) -> tuple[dict[str, Record], list[Comparison]]:
         """Time `candidates` paired and interleaved, each in a fresh process of its own. Returns a record for each by
         its digest, and the comparisons, which name candidates by digest. One that fails has its verdict and is left
-        out of the comparisons."""
+        out of the comparisons. `sustained`: on a GPU, also under continuous load."""
         with contextlib.ExitStack() as stack:
             sessions, records = self._open_all(candidates, stack)
             measured, comparisons, failures = compare(
-                sessions, self._inputs, cold=self.cold, budget_s=budget_s, inspect=self._inspect
-            )
+                sessions, self._inputs, cold=self.cold, budget_s=budget_s, sustained=sustained,
+                inspect=self._inspector(),
+            )  # fmt: skip
             for digest, failure in failures.items():
                 records[digest] = self._record(_named(candidates, digest), "measure", self._failed(failure, "measure"))
             for digest, measurement in measured.items():
@@ -157,6 +159,10 @@ class Evaluator:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _interpreted(self, candidate: Candidate) -> bool:
+        """On a CPU a Triton candidate runs under Triton's interpreter, which is never timed."""
+        return self.gpu is None and candidate.language in ("triton", "gluon")
+
     # What is the same for every candidate.
 
     def prepare(self) -> None:
@@ -166,27 +172,39 @@ class Evaluator:
         judged = self.truths.case(self.problem, self.workload, "normal", self.seed).inputs
         assert judged is not None
         contents = [judged, *(self.problem.make_inputs(self.workload, self.seed + i) for i in range(1, _CONTENTS))]
-        self._outputs = self.problem.run(contents[0])
+        self._outputs = self._run_reference(contents[0])
         contents = [Inputs(c.args, contents[0].state, contents[0].init) for c in contents]
         per_call = sum(t.numel() * t.element_size() for t in contents[0].tensors().values())
         self._refuse_what_does_not_fit(per_call)
         wanted = 2 * self.device.cache_bytes
-        slots = min(_MOST_SLOTS, max(_CONTENTS + 1, -(-wanted // max(per_call, 1)) + 1))
+        slots = min(_MOST_SLOTS[self.device.kind], max(_CONTENTS + 1, -(-wanted // max(per_call, 1)) + 1))
         self.cold = slots * per_call > wanted
         self._contents = contents
         # The same content lies at several addresses and every address holds another content than its neighbours.
         self._inputs = [Inputs(contents[i % _CONTENTS].args, contents[0].state, contents[0].init) for i in range(slots)]
         self.bound = bound(cost_of(self.problem, self.workload), self.device, cold=self.cold)
 
+    def _run_reference(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:
+        place = self.truths.device
+        if place is None:
+            return self.problem.run(inputs)
+        with torch.no_grad():
+            return tuple(o.cpu() for o in self.problem.run(inputs.map(lambda _, t: t.to(place))))
+
     def _refuse_what_does_not_fit(self, input_bytes: int) -> None:
         """The timed inputs, a copy of each for the parent, and float64 truths with their scratch, must fit memory."""
         output_bytes = sum(t.numel() * t.element_size() for t in self._outputs)
-        needed = 2 * (_CONTENTS + 1) * input_bytes + 16 * (input_bytes + output_bytes)
-        if needed > self.device.memory_bytes:
-            raise CannotDo(
-                f"{self.problem.name} at {self.workload.name} needs about {needed / 2**30:.1f} GiB to be judged, and "
-                f"this machine has {self.device.memory_bytes / 2**30:.1f} GiB: choose a smaller workload"
-            )
+        needed = {"this machine": 2 * (_CONTENTS + 1) * input_bytes + 16 * (input_bytes + output_bytes)}
+        there = {"this machine": available_memory_bytes()}
+        if self.gpu is not None:
+            needed["this GPU"] = (2 * _CONTENTS + 1) * input_bytes + 8 * (input_bytes + output_bytes)
+            there["this GPU"] = self.device.memory_bytes
+        for name, bytes_ in needed.items():
+            if bytes_ > there[name]:
+                raise CannotDo(
+                    f"{self.problem.name} at {self.workload.name} needs about {bytes_ / 2**30:.1f} GiB to be judged, "
+                    f"and {name} has {there[name] / 2**30:.1f} GiB: choose a smaller workload"
+                )
 
     # One evaluation.
 
@@ -207,22 +225,24 @@ class Evaluator:
                         "no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
                     )
                 verdict = self._verify(session, tier)
-                if tier == "certify" and verdict.status is Status.PASSED and not _interpreted(candidate):
+                if tier == "certify" and verdict.status is Status.PASSED and not self._interpreted(candidate):
                     self._refuse_memory(session)
                 clock.lap("check_s")
-                if timed and tier != "screen" and verdict.status is Status.PASSED and not _interpreted(candidate):
-                    measured = self._measure(session, THOROUGH if tier == "certify" else SEARCH, stop_above_s)
+                if timed and tier != "screen" and verdict.status is Status.PASSED and not self._interpreted(candidate):
+                    measured = self._measure(session, tier == "certify", stop_above_s)
                     verdict = self._against_bound(_stable(verdict, measured), measured)
                     clock.lap("measure_s")
                 facts = self._facts(session, candidate)
         except CandidateError as failure:
             verdict = self._failed(failure, tier)
+        if self.gpu is not None and verdict.status in _FATAL:
+            self._retire()
         return self._record(candidate, tier, verdict, measured, clock.cost(), facts)
 
     def _verify(self, session: Session, tier: Tier) -> Verdict:
         return verify(
             session, self.problem, tier=tier, workloads=(self.workload,), seed=self.seed, truths=self.truths,
-            truncating_bf16=_interpreted(session.candidate),
+            truncating_bf16=self._interpreted(session.candidate), device=self.device.kind,
         )  # fmt: skip
 
     def _refuse_memory(self, session: Session) -> None:
@@ -233,27 +253,40 @@ class Evaluator:
             return Inputs(drawn.args, self._contents[0].state, self._contents[0].init)
 
         ratio = novelty(session, self._inputs, fresh)
-        if ratio > _NOVELTY:
+        if ratio > _NOVELTY[self.device.kind]:
             raise CandidateError(
                 Status.REWARD_HACK,
                 f"calls on inputs never seen before take {ratio:.1f} times as long: it keeps results instead of "
                 "computing them",
             )
 
-    def _measure(self, session: Session, effort: Effort, stop_above_s: float | None) -> Measurement:
+    def _measure(self, session: Session, thorough: bool, stop_above_s: float | None) -> Measurement:
         return measure(
-            session, self._inputs, cold=self.cold, effort=effort, stop_above_s=stop_above_s, inspect=self._inspect
-        )
+            session, self._inputs, cold=self.cold, thorough=thorough, stop_above_s=stop_above_s,
+            inspect=self._inspector(),
+        )  # fmt: skip
 
-    def _inspect(self, slot: int, outcome: Outcome) -> None:
-        """Judge the result of a timed call like any other."""
-        content = slot % _CONTENTS
+    def _inspector(self) -> Callable[[int, Outcome], None]:
+        """Judge the result of a timed call like any other, once: what has the same bits as an output of the same
+        inputs that was judged right, is right."""
+        right: dict[int, list[tuple[torch.Tensor, ...]]] = {}
+
+        def inspect(slot: int, outcome: Outcome) -> None:
+            known = right.setdefault(slot % _CONTENTS, [])
+            if not _clean(outcome) or not any(_same_outputs(outcome.outputs, k) for k in known):
+                self._inspect(slot % _CONTENTS, outcome)
+                if self.gpu is not None and len(known) < 2:
+                    known.append(outcome.outputs)
+
+        return inspect
+
+    def _inspect(self, content: int, outcome: Outcome) -> None:
         if content == 0:
             truth = self.truths.case(self.problem, self.workload, "normal", self.seed).truth
         else:
             truth = self.truths.get(self.problem, self._contents[content], key=("timed", self.workload.name, content))
         assert truth is not None
-        judgement = judge(truth, outcome)
+        judgement = judge(truth, outcome, device=self.device.kind)
         if judgement.status is not Status.PASSED:
             raise CandidateError(judgement.status, f"in a timed call: {judgement.detail}")
 
@@ -282,7 +315,7 @@ class Evaluator:
                 child.close()
 
     def _persistent(self, candidate: Candidate) -> Child:
-        kind = "interpreter" if _interpreted(candidate) else "native"
+        kind = "interpreter" if self._interpreted(candidate) else "native"
         if self._served >= _MOST_SERVED:
             self._retire()
         self._served += 1
@@ -323,9 +356,10 @@ class Evaluator:
             limits=limits or self.limits,
             sandbox=self.sandbox,
             threads=self.threads,
-            interpret=_interpreted(candidate),
+            interpret=self._interpreted(candidate),
+            gpu=self.gpu,
             writable=(inductor,) if compiles else (),
-            environment=_LASTING_CACHE | {"TORCHINDUCTOR_CACHE_DIR": inductor} if compiles else {},
+            environment=_lasting_cache(inductor) if compiles else {},
         )
 
     def _open_all(
@@ -439,9 +473,24 @@ def _stable(verdict: Verdict, measured: Measurement) -> Verdict:
     return verdict.with_(status=Status.UNSTABLE, detail=detail)
 
 
-def _interpreted(candidate: Candidate) -> bool:
-    """On a machine without a GPU a Triton candidate runs under Triton's interpreter, which is never timed."""
-    return candidate.language in ("triton", "gluon")
+def _lasting_cache(folder: str) -> dict[str, str]:
+    """Where torch.compile keeps what it compiled, for later children."""
+    return {
+        "TORCHINDUCTOR_CACHE_DIR": folder,
+        "TRITON_CACHE_DIR": f"{folder}/triton",
+        # Inductor keeps precompiled headers beside the temporary files, where each child would make them again.
+        "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0",
+    }
+
+
+def _clean(outcome: Outcome) -> bool:
+    """Whether a call left everything but its outputs alone."""
+    aliases = any(m.aliases or m.aliases_outputs for m in outcome.metas)
+    return not (outcome.mutated or outcome.out_of_bounds or aliases) and outcome.stable
+
+
+def _same_outputs(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> bool:
+    return len(a) == len(b) and all(same_bytes(x, y) for x, y in zip(a, b, strict=True))
 
 
 def _compiles_itself(candidate: Candidate) -> bool:

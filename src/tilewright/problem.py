@@ -167,12 +167,14 @@ class Problem(Noun):
         return self.inputs(workload, torch.Generator().manual_seed(seed))
 
     def run(self, call: Inputs) -> tuple[torch.Tensor, ...]:
-        """Run the reference on `call` as it stands and return its outputs as a tuple."""
+        """Run the reference on `call` as it stands, where its tensors are, and return its outputs as a tuple."""
         import torch
 
         assert self.reference is not None, f"problem {self.name} is data only: bind it with its format reader"
         if self.kind == "module":
             module = self.reference(*call.init)
+            for place in {t.device for t in call.tensors().values()}:
+                module = module.to(place)
             dtypes = {t.dtype for t in call.tensors().values() if t.is_floating_point()}
             if len(dtypes) == 1:
                 module = module.to(dtypes.pop())

@@ -77,7 +77,7 @@ def only(target: Target, languages: tuple[str, ...], device: str, why: str) -> T
 def choose_workloads(problem: Problem, wanted: str | None, device: str) -> tuple[Workload, ...]:
     """Return the workload called `wanted`, all for "all", and else those that suit the device.
 
-    On a CPU those are the workloads named for it ("..._cpu"), else the one with the least work.
+    On a CPU those are the workloads named for it ("..._cpu"), else the one with the least work; on a GPU the others.
     """
     if wanted == "all":
         return problem.workloads
@@ -86,9 +86,9 @@ def choose_workloads(problem: Problem, wanted: str | None, device: str) -> tuple
             return (problem.workload(wanted),)
         except KeyError as error:
             raise InputError(str(error.args[0])) from None
-    if device != "cpu" or len(problem.workloads) == 1:
-        return problem.workloads
     named = tuple(w for w in problem.workloads if "cpu" in w.name.split("_"))
+    if device != "cpu" or len(problem.workloads) == 1:
+        return tuple(w for w in problem.workloads if w not in named) or problem.workloads
     return named or (min(problem.workloads, key=_size),)
 
 

@@ -1,8 +1,8 @@
 """Shared memory that the parent owns: inputs, outputs and time stamps, each between guard bands.
 
-The memory is an anonymous file (memfd) of a fixed size, handed to the child as a descriptor, so nothing is left behind
-on disk however either side dies. Every region lies between two guard bands of 0xFF bytes: a write outside a buffer
-is seen afterwards, and a read outside one meets NaN.
+The memory is an anonymous file (memfd), or one allocation on a GPU, of a fixed size, handed to the child as a
+descriptor, so nothing is left behind however either side dies. Every region lies between two guard bands of 0xFF bytes:
+a write outside a buffer is seen afterwards, and a read outside one meets NaN.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass
 
 import torch
+
+from .device_memory import DeviceMemory
 
 GUARD_BYTES = 4096
 _ALIGN = 4096
@@ -39,16 +41,30 @@ def span_bytes(shape: tuple[int, ...], stride: tuple[int, ...], itemsize: int) -
 
 
 class Arena:
-    """A bump allocator over one memfd. `view` gives tensors that share its memory."""
+    """A bump allocator over one memfd, or over memory of GPU `gpu`. `view` gives tensors that share its memory."""
 
-    def __init__(self, bytes_: int):
-        self.bytes = -(-bytes_ // _ALIGN) * _ALIGN
-        self.fd = os.memfd_create("tilewright-arena", os.MFD_CLOEXEC)
-        os.ftruncate(self.fd, self.bytes)
-        self._map = mmap.mmap(self.fd, self.bytes)
-        self._raw = torch.frombuffer(self._map, dtype=torch.uint8)
+    def __init__(self, bytes_: int, gpu: int | None = None):
+        if gpu is None:
+            self.bytes = -(-bytes_ // _ALIGN) * _ALIGN
+            self.fd = os.memfd_create("tilewright-arena", os.MFD_CLOEXEC)
+            os.ftruncate(self.fd, self.bytes)
+            self._memory: mmap.mmap | DeviceMemory = mmap.mmap(self.fd, self.bytes)
+            self._raw = torch.frombuffer(self._memory, dtype=torch.uint8)
+        else:
+            self._memory = DeviceMemory.create(gpu, bytes_)
+            self.bytes, self.fd = self._memory.bytes, self._memory.fd
+            self._raw = self._memory.tensor()
         self._next = 0
         self._taken: list[Region] = []
+
+    @property
+    def device(self) -> torch.device:
+        return self._raw.device
+
+    def settle(self) -> None:
+        """Wait until what was written here can be seen by the child."""
+        if self._raw.is_cuda:
+            torch.cuda.synchronize(self._raw.device)
 
     def take(self, bytes_: int) -> Region:
         """Reserve a region. Its guard bands are written; its content is whatever was there."""
@@ -92,7 +108,7 @@ class Arena:
         before = self._raw[region.offset - GUARD_BYTES : region.offset]
         end = region.offset + region.bytes
         after = self._raw[end : end + GUARD_BYTES]
-        return bool((before == _GUARD_FILL).all()) and bool((after == _GUARD_FILL).all())
+        return bool(((before == _GUARD_FILL) & (after == _GUARD_FILL)).all())
 
     def mend_guards(self, region: Region) -> None:
         self._raw[region.offset - GUARD_BYTES : region.offset] = _GUARD_FILL
@@ -104,9 +120,12 @@ class Arena:
         if self.fd < 0:
             return
         del self._raw
-        with contextlib.suppress(BufferError):  # a view is still alive somewhere; the memory goes when it does
-            self._map.close()
-        os.close(self.fd)
+        if isinstance(self._memory, DeviceMemory):
+            self._memory.close()
+        else:
+            with contextlib.suppress(BufferError):  # a view is still alive somewhere; the memory goes when it does
+                self._memory.close()
+            os.close(self.fd)
         self.fd = -1
 
 

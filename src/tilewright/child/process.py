@@ -22,12 +22,11 @@ from typing import Any
 
 from ..candidate import CandidateError, Status
 from .arena import Arena
-from .sandbox import is_weak
 from .wire import Wire, WireError, WireTimeout
 
 _KEPT_OUTPUT_BYTES = 64 << 10
 _READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/nix", "/run/nvidia")
-_PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CXX", "CC", "CUDA_HOME", "CUDA_VISIBLE_DEVICES")
+_PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CXX", "CC", "CUDA_HOME", "CUDA_PATH")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ class Limits:
 class Child:
     """One untrusted process. Every failure of it is raised as CandidateError with a status and one line.
 
-    It dies with the thread that starts it, which Linux takes for its parent.
+    With `gpu` its arena is memory of that GPU, the only one that it sees. It dies with the thread that starts it,
+    which Linux takes for its parent.
     """
 
     def __init__(
@@ -55,12 +55,14 @@ class Child:
         sandbox: str = "auto",
         threads: int | None = None,
         interpret: bool = False,
+        gpu: int | None = None,
         writable: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
     ):
         self.limits = limits or Limits()
         self.threads = threads or len(os.sched_getaffinity(0))
-        self.arena = Arena(arena_bytes)
+        self.gpu = gpu
+        self.arena = Arena(arena_bytes, gpu)
         self.scratch = tempfile.mkdtemp(prefix="tilewright-")
         self.captured = _Captured()
         self.alive = True
@@ -92,7 +94,7 @@ class Child:
         }
         settings = {
             "wall": wall, "sandbox": sandbox, "threads": self.threads, "scratch": self.scratch,
-            "arena_bytes": self.arena.bytes, "memory_bytes": self.limits.memory_bytes,
+            "arena_bytes": self.arena.bytes, "memory_bytes": self.limits.memory_bytes, "cuda": self.gpu is not None,
         }  # fmt: skip
         with contextlib.suppress(WireError):  # a child that is gone already is found out when it should be ready
             self.wire.send(settings)
@@ -119,13 +121,14 @@ class Child:
             "TRITON_CACHE_DIR": os.path.join(self.scratch, "triton"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+        if self.gpu is None:
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        else:
+            environment["CUDA_VISIBLE_DEVICES"] = _visible(self.gpu)
+            environment["CUDA_CACHE_PATH"] = os.path.join(self.scratch, "cuda")
         if interpret:
             environment["TRITON_INTERPRET"] = "1"
         return environment | more
-
-    @property
-    def weak(self) -> bool:
-        return is_weak(self.sandbox)
 
     def ask(self, op: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
         """Send one request and return its answer; CandidateError when the child fails, hangs or dies."""
@@ -211,6 +214,12 @@ class Child:
         self.close()
 
 
+def _visible(gpu: int) -> str:
+    """What the driver calls the GPU that is number `gpu` in this process."""
+    own = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return own[gpu].strip() if own else str(gpu)
+
+
 class _Captured:
     """Drains what a child prints; keeps the first and the last of it, and how much there was."""
 
@@ -272,6 +281,7 @@ def _library_folders() -> list[str]:
 
 
 _OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "CUDA error: out of memory", "CUDA out of memory")
 
 
 def _verdict(error: Any) -> CandidateError:
@@ -280,7 +290,7 @@ def _verdict(error: Any) -> CandidateError:
         return CandidateError(Status.RUNTIME_ERROR, "the child failed without saying how")
     kind, phase = str(error.get("type")), str(error.get("phase"))
     message = str(error.get("message"))[:500]
-    memory = kind in _OUT_OF_MEMORY or "not enough memory" in message or "can't allocate memory" in message
+    memory = kind in _OUT_OF_MEMORY or any(words in message for words in _NO_MEMORY)
     if memory:
         status = Status.RESOURCE
     elif phase == "load" or "CompileError" in kind or "CompilationError" in kind or kind == "InductorError":

@@ -1,6 +1,7 @@
 """The small program inside a child: goes behind the wall, loads a candidate, calls it, stamps the time.
 
 Started as `python -I -m tilewright.child.program SOCKET_FD ARENA_FD` with one JSON line of settings on the socket.
+Its arena is shared memory of the machine, or of the one GPU that it sees.
 It holds nothing worth stealing: no reference, no truth, no tolerance, no seed. Whatever it reports is checked by the
 parent against bytes that the parent reads itself.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import mmap
 import os
 import socket
 import sys
@@ -40,11 +42,14 @@ class Program:
         self.held: tuple[Any, ...] = ()
         self.loaded = 0
         self.base_address = raw.data_ptr() if raw is not None else 0
+        self.device = raw.device.type if raw is not None else "cpu"
+        self.replay: Any = None  # the timed block on a GPU, which can be run again
 
     # What the parent may ask for. Each returns the fields of the answer.
 
     def load(self, message: dict[str, Any]) -> dict[str, Any]:
         self.outputs, self.held, self.instance, self.instance_key, self.entry = (), (), None, None, None
+        self.replay = None
         sys.modules.pop(f"candidate_{self.loaded}", None)
         if os.environ.get("TRITON_INTERPRET") == "1":
             from tilewright.build.interpreter import correct_interpreter
@@ -68,6 +73,7 @@ class Program:
 
     def call(self, message: dict[str, Any]) -> dict[str, Any]:
         torch = self.torch
+        self.replay = None
         args, function = self.prepare(message["inputs"])
         grads = message["grads"]
         leaves = self.track(message["inputs"], args, grads) if grads else {}
@@ -93,14 +99,12 @@ class Program:
         self.held = self.outputs
         return {}
 
-    def forget(self, message: dict[str, Any]) -> dict[str, Any]:
-        self.outputs = self.held = ()
-        return {}
-
     def time(self, message: dict[str, Any]) -> dict[str, Any]:
         """Run `warm` calls, then one per entry of `schedule`, stamping the border between calls. The interval of a
         call includes dropping the result of the one before, as in any real program. The last result is copied out
         only after the parent's clock has been stopped."""
+        if self.device == "cuda":
+            return self.time_on_gpu(message)
         now = time.perf_counter_ns
         prepared = [self.prepare(inputs) for inputs in message["slots"]]
         function = prepared[0][1]
@@ -131,13 +135,52 @@ class Program:
         metas = [self.meta(i, t, message["slots"][0], outputs) for i, t in enumerate(outputs)]
         return {"metas": metas, "written": self.copy_out(outputs, message["regions"]), "done": done}
 
+    def time_on_gpu(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Capture a call per entry of `schedule` in a CUDA graph and replay it; see child.replay."""
+        from tilewright.child.replay import Replay
+
+        self.replay, self.outputs, self.held = None, (), ()
+        prepared = [self.prepare(inputs) for inputs in message["slots"]]
+        function = prepared[0][1]
+        calls = [prepared[i][0] for i in message["schedule"]]
+        last = message["slots"][message["schedule"][-1]]
+        with self.torch.no_grad():
+            gc.collect()
+            gc.disable()
+            self.replay = Replay(function, calls, message["warm"])
+            self.wire.send({"began": time.perf_counter_ns()})
+            samples_s = self.replay.run(message["replays"])
+            self.wire.send({"ended": time.perf_counter_ns(), "done": len(samples_s)})
+            gc.enable()
+        return {
+            **self.last_result(last, message["regions"]),
+            "done": len(samples_s),
+            "samples_s": samples_s,
+            "mode": self.replay.mode,
+            "why": self.replay.why,
+            "host_s": self.replay.host_s,
+        }
+
+    def again(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Run the block that was timed last once more, as it is, on what its inputs hold now."""
+        with self.torch.no_grad():
+            (sample_s,) = self.replay.run(1)
+        return {**self.last_result(message["inputs"], message["regions"]), "sample_s": sample_s}
+
+    def kernels(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The kernels that the block that was timed last starts, as CUPTI saw them: name, stream, start, seconds."""
+        with self.torch.no_grad():
+            return {"kernels": self.replay.kernels()}
+
+    def last_result(self, inputs: dict[str, Any], regions: list[list[int]]) -> dict[str, Any]:
+        outputs = as_tuple(self.replay.last)
+        metas = [self.meta(i, t, inputs, outputs) for i, t in enumerate(outputs)]
+        return {"metas": metas, "written": self.copy_out(outputs, regions)}
+
     def proof(self, message: dict[str, Any]) -> dict[str, Any]:
         """What a baseline says of itself: the result of its `proof()`, for example that it did compile."""
         proof = getattr(self.module_source, "proof", None)
         return {"proof": proof() if callable(proof) else None}
-
-    def ping(self, message: dict[str, Any]) -> dict[str, Any]:
-        return {"now": time.perf_counter_ns()}
 
     # Between the wire and the candidate.
 
@@ -159,8 +202,9 @@ class Program:
         floating = {t.dtype for t in state.values() if t.is_floating_point()}
         args = [t for t in map(self.value, inputs["args"].values()) if self.is_tensor(t)]
         floating |= {t.dtype for t in args if t.is_floating_point()}
-        if len(floating) == 1 and isinstance(module, torch.nn.Module):
-            module = module.to(floating.pop())
+        if isinstance(module, torch.nn.Module):
+            module = module.to(self.device)
+            module = module.to(floating.pop()) if len(floating) == 1 else module
         if state:
             load_state(module, state)
         return module
@@ -216,7 +260,7 @@ class Program:
         offset, span, dtype_name, shape, stride = description
         dtype = getattr(self.torch, dtype_name)
         if span == 0:
-            return self.torch.empty_strided(shape, stride, dtype=dtype)
+            return self.torch.empty_strided(shape, stride, dtype=dtype, device=self.device)
         return self.raw[offset : offset + span].view(dtype).as_strided(shape, stride)
 
     def copy_out(self, outputs: tuple[Any, ...], regions: list[list[int]]) -> list[int]:
@@ -227,13 +271,15 @@ class Program:
                 written.append(-1)
                 continue
             size = value.numel() * value.element_size()
-            if size > capacity or value.device.type != "cpu":
+            if size > capacity or value.device.type != self.device:
                 written.append(-1)
                 continue
             if size:
                 target = self.raw[offset : offset + size].view(value.dtype).view(value.shape)
                 target.copy_(value.detach().resolve_conj().resolve_neg())
             written.append(size)
+        if self.device == "cuda":
+            self.torch.cuda.synchronize()  # the parent reads it next; and what went wrong on the GPU shows here
         return written
 
     def meta(self, index: int, value: Any, inputs: dict[str, Any], outputs: tuple[Any, ...]) -> dict[str, Any]:
@@ -242,7 +288,7 @@ class Program:
             return {"is_tensor": False, "shape": [], "dtype": type(value).__name__, "stride": [], "device": "",
                     "aliases": [], "aliases_outputs": []}  # fmt: skip
         aliases, twins = [], []
-        if value.device.type == "cpu" and value.layout == torch.strided and value.numel():
+        if value.device.type == self.device and value.layout == torch.strided and value.numel():
             start = value.untyped_storage().data_ptr()
             for path, d in flat_tensors(inputs):
                 if self.base_address <= value.data_ptr() < self.base_address + self.raw.numel() and (
@@ -304,7 +350,8 @@ def describe(error: BaseException, phase: str) -> dict[str, Any]:
 
 def serve(program: Program) -> None:
     handlers = {
-        name: getattr(program, name) for name in ("load", "call", "time", "ping", "proof", "previous", "hold", "forget")
+        name: getattr(program, name)
+        for name in ("load", "call", "time", "again", "kernels", "proof", "previous", "hold")
     }
     while True:
         try:
@@ -322,24 +369,37 @@ def serve(program: Program) -> None:
         program.wire.send(answer)
 
 
+def open_arena(fd: int, bytes_: int, cuda: bool) -> Any:
+    """The parent's memory as a uint8 tensor; None without any."""
+    import torch
+
+    if not bytes_:
+        return None
+    if cuda:
+        from tilewright.child.device_memory import DeviceMemory
+
+        return DeviceMemory.open(0, fd, bytes_).tensor()
+    raw = torch.frombuffer(mmap.mmap(fd, 0), dtype=torch.uint8)
+    os.close(fd)
+    return raw
+
+
 def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     arena_fd, nonce = int(sys.argv[2]), bytes.fromhex(sock.recv(32).decode())
     sys.argv = [""]
     wire = Wire(sock, nonce)
     settings = wire.receive(30)
-    wall = Wall(writable=tuple(settings["wall"]["writable"]), readable=tuple(settings["wall"]["readable"]))
+    wall, cuda = settings["wall"], settings["cuda"]
+    wall = Wall(writable=tuple(wall["writable"]), readable=tuple(wall["readable"]), cuda=cuda)
     level = enter(wall, settings["sandbox"])
     keep_freed_memory()
-    import mmap
-
     import torch
 
     torch.set_num_threads(settings["threads"])
-    raw = torch.frombuffer(mmap.mmap(arena_fd, 0), dtype=torch.uint8) if settings["arena_bytes"] else None
-    os.close(arena_fd)
+    raw = open_arena(arena_fd, settings["arena_bytes"], cuda)
     program = Program(wire, raw, settings["scratch"])
-    limit_memory(settings["memory_bytes"])
+    limit_memory(settings["memory_bytes"], cuda=cuda)
     wire.send({"ready": level, "torch": torch.__version__})
     serve(program)
     os._exit(0)  # a candidate's threads and atexit hooks have no say in how a child ends

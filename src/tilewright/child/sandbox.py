@@ -1,8 +1,8 @@
 """The wall: what a child may no longer do once `enter` has run. Standard library only; Linux x86-64.
 
 Three layers, each used where the kernel grants it, none of which needs root:
-  namespaces  own user, network, IPC and PID namespace: no network, no view of other processes' IPC, and every
-              descendant dies with the child;
+  namespaces  own user, network, IPC, PID and mount namespace: no network, no view of other processes or their IPC,
+              and every descendant dies with the child;
   landlock    files can be written only below the scratch folder and read only where libraries live; a process outside
               the wall cannot be traced, nor its memory read through /proc;
   seccomp     no ptrace, no reading of other processes' memory, no mounts, no kernel keyrings, no new namespaces.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
 import os
 import platform
 import resource
@@ -27,6 +28,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
 _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x08000000, 0x10000000, 0x20000000, 0x40000000
+_CLONE_NEWNS = 0x00020000
+_MS_NOSUID_NODEV_NOEXEC, _MS_REC_PRIVATE = 0xE, 0x44000
 _CLONE, _CLONE3, _CLONE_NEW_ANY = 56, 435, 0x7E020000
 _LANDLOCK_CREATE, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_RULE_PATH_BENEATH = 1
@@ -46,13 +49,14 @@ _DENIED_SYSCALLS = {
 
 @dataclass(frozen=True)
 class Wall:
-    """What `enter` is asked for: folders that stay writable or readable, and limits (processes of its own,
-    bytes per file)."""
+    """What `enter` is asked for: folders that stay writable or readable, limits (processes of its own, bytes per
+    file), and whether CUDA must work inside: its driver opens device files, and names its threads through /proc."""
 
     writable: tuple[str, ...]
     readable: tuple[str, ...]
     processes: int = 256
     file_bytes: int = 1 << 30
+    cuda: bool = False
 
 
 def is_weak(level: str) -> bool:
@@ -71,7 +75,7 @@ def enter(wall: Wall, wanted: str = "auto") -> str:
     _die_with_parent()
     reached = []
     if wanted != "limits":
-        if wanted == "auto" and _enter_namespaces():
+        if wanted == "auto" and _enter_namespaces(wall.cuda):
             reached.append("namespaces")
         _check_prctl(_PR_SET_NO_NEW_PRIVS, 1)
         if _enter_landlock(wall):
@@ -124,19 +128,36 @@ def _set_limits(wall: Wall) -> None:
         resource.setrlimit(what, (limit, limit))
 
 
-def limit_memory(more_bytes: int) -> None:
-    """Let the process map `more_bytes` beyond what it has mapped now."""
+def limit_memory(more_bytes: int, *, cuda: bool = False) -> None:
+    """Let the process map `more_bytes` beyond what it has mapped now. CUDA maps device memory and reserves addresses
+    by the hundred gigabytes, so beside it only writable private memory counts."""
+    field, what = (5, resource.RLIMIT_DATA) if cuda else (0, resource.RLIMIT_AS)
     with open("/proc/self/statm") as file:
-        mapped = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        mapped = int(file.read().split()[field]) * os.sysconf("SC_PAGE_SIZE")
     limit = mapped + more_bytes
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    hard = resource.getrlimit(what)[1]
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(what, (limit, limit))
 
 
-def _enter_namespaces() -> bool:
+def _enter_namespaces(needs_proc: bool) -> bool:
+    """`needs_proc`: do without a PID namespace where it cannot have a /proc of its own, in which processes find
+    themselves. CUDA does not start otherwise."""
+    own_proc = _may_mount_proc()
+    pids = 0 if needs_proc and not own_proc else _CLONE_NEWPID
+    if not _unshare(pids | (_CLONE_NEWNS if own_proc else 0)):
+        return False
+    if pids:
+        _continue_in_fork()  # becomes process 1 of the new PID namespace, whose end ends all
+        if own_proc:
+            _mount_proc()
+        _continue_in_fork()  # an ordinary process below it: signals to oneself work as usual
+    return True
+
+
+def _unshare(more: int) -> bool:
     uid, gid = os.getuid(), os.getgid()
-    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWPID) != 0:
+    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC | more) != 0:
         return False
     try:
         _write("/proc/self/setgroups", "deny")
@@ -144,9 +165,27 @@ def _enter_namespaces() -> bool:
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
     except OSError:
         pass  # unmapped ids: files look owned by nobody, which a candidate has no business to care about
-    _continue_in_fork()  # becomes process 1 of the new PID namespace, whose end ends all
-    _continue_in_fork()  # an ordinary process below it: signals to oneself work as usual
     return True
+
+
+def _may_mount_proc() -> bool:
+    """Try it in a process that ends: containers that hide parts of /proc refuse it, and then it is too late."""
+    trial = os.fork()
+    if trial:
+        return os.waitpid(trial, 0)[1] == 0
+    if not _unshare(_CLONE_NEWPID | _CLONE_NEWNS):
+        os._exit(1)
+    first = os.fork()
+    if first == 0:
+        os._exit(0 if _mount_proc() else 1)
+    os._exit(1 if os.waitpid(first, 0)[1] else 0)
+
+
+def _mount_proc() -> bool:
+    """Let /proc show the processes of our own namespace only."""
+    private = _libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None) == 0
+    flags = ctypes.c_ulong(_MS_NOSUID_NODEV_NOEXEC)
+    return private and _libc.mount(b"proc", b"/proc", b"proc", flags, None) == 0
 
 
 def _write(path: str, text: str) -> None:
@@ -186,6 +225,8 @@ def _enter_landlock(wall: Wall) -> bool:
         _allow(ruleset, wall.readable, _READ_RIGHTS & file_rights)
         _allow(ruleset, wall.writable, file_rights)
         _allow(ruleset, ("/dev/null", "/dev/zero", "/dev/urandom"), file_rights)
+        if wall.cuda:
+            _allow(ruleset, [*glob.glob("/dev/nvidia*"), "/proc/self/task"], file_rights)
         return _libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0) == 0
     finally:
         os.close(ruleset)

@@ -16,6 +16,7 @@ from .process import Child, Limits
 
 _STAMPS = 4096  # the longest timed block, in calls
 _SPARE_BYTES = 32 << 20
+_NOTICE_S = 0.002  # the child is at work already when the parent learns that it has begun
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class OutputMeta:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one call did. `outputs` are the parent's own copies, packed; an entry is an empty tensor where nothing of
-    the expected size came back (the meta says what came instead). `mutated` and `out_of_bounds` name inputs whose
-    content or guard bands changed; `stable` is False if this call changed the results of the call before."""
+    """What one call did. `outputs` are the parent's own copies, packed, in the kind of memory that the arena has; an
+    entry is an empty tensor where nothing of the expected size came back (the meta says what came instead). `mutated`
+    and `out_of_bounds` name inputs whose content or guard bands changed; `stable` is False if this call changed the
+    results of the call before."""
 
     outputs: tuple[torch.Tensor, ...]
     metas: tuple[OutputMeta, ...]
@@ -48,9 +50,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TimedBlock:
-    """A block of timed calls. `calls_s` are the child's claims; `claimed_s` spans all of them; `parent_s` is the
-    parent's clock over it, less what the parent itself waited for a processor; `inside` says whether all stamps lie
-    between asking and being told; `last_slot` made `outcome`, the result of the last timed call."""
+    """A block of timed calls. `calls_s` are the child's claims, of each call, or on a GPU the mean of each replay of
+    the block; `claimed_s` spans all of them; `parent_s` is the parent's clock over it, less what the parent itself
+    waited for a processor; `inside` says whether all stamps lie between asking and being told; `last_slot` made
+    `outcome`, the result of the last timed call. `mode` is "calls", "graph" or "burst" (child.replay), and `host_s`
+    what the host needs to start one call on a GPU."""
 
     calls_s: tuple[float, ...]
     slots: tuple[int, ...]
@@ -59,6 +63,9 @@ class TimedBlock:
     inside: bool
     last_slot: int
     outcome: Outcome
+    mode: str = "calls"
+    why: str = ""
+    host_s: float = 0.0
 
 
 @dataclass
@@ -84,6 +91,7 @@ class Session:
         self._slots: dict[int, _Placed] = {}
         self._previous: Outcome | None = None
         self._states: list[dict[str, torch.Tensor]] = []
+        self._copies: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._mark = child.arena.mark()
         try:
             self._stamps = child.arena.take(8 * (_STAMPS + 1))
@@ -97,9 +105,15 @@ class Session:
             child.arena.release(self._mark)
             raise
 
+    @property
+    def output_bytes(self) -> int:
+        """At least the bytes of one call's outputs."""
+        return (self._room.parts - 1) * self._room.part_bytes
+
     def close(self) -> None:
         """Give the arena back and let go of the child, which stays alive for the next candidate."""
         self._slots.clear()
+        self._copies.clear()
         self._previous = None
         if self.child.alive:
             self.child.arena.release(self._mark)
@@ -129,6 +143,7 @@ class Session:
             fields |= {"grad_outputs": [d for d, _, _ in seeds], "regions": regions}
             fields["grad_regions"] = self._grad_regions(inputs, grads)
             self.child.ask("hold", self.child.limits.call_s)
+            self.child.arena.settle()
             answer = self.child.ask("call", self._patience(), **fields)
             outcome = self._outcome(answer, placed, regions, grads, fields["grad_regions"])
         finally:
@@ -139,10 +154,17 @@ class Session:
         return outcome
 
     def time(
-        self, inputs: Sequence[Inputs], schedule: Sequence[int], *, warm: int = 1, stop_after_s: float = 1e9
+        self,
+        inputs: Sequence[Inputs],
+        schedule: Sequence[int],
+        *,
+        warm: int = 1,
+        stop_after_s: float = 1e9,
+        replays: int = 1,
     ) -> TimedBlock:
         """Time one call per entry of `schedule`, each an index into `inputs` (at its own addresses). The block ends
-        early, after a whole call, once `stop_after_s` seconds have passed."""
+        early, after a whole call, once `stop_after_s` seconds have passed. On a GPU the block is run `replays` times
+        as a whole instead."""
         if len(schedule) > _STAMPS:
             raise ValueError(f"a block has at most {_STAMPS} calls, not {len(schedule)}")
         placed = [self.place(one, slot) for slot, one in enumerate(inputs)]
@@ -151,9 +173,10 @@ class Session:
         regions = self._regions()
         self._previous = None
         patience = self._patience() * 2 + self.child.limits.call_s
+        self.child.arena.settle()
         asked_ns = time.perf_counter_ns()
         self.child.tell(
-            "time", slots=[p.description for p in placed], schedule=list(schedule), warm=warm,
+            "time", slots=[p.description for p in placed], schedule=list(schedule), warm=warm, replays=replays,
             stamps=self._stamps.offset, regions=regions, stop_after_ns=int(stop_after_s * 1e9),
         )  # fmt: skip
         self._note("began", patience)
@@ -162,6 +185,10 @@ class Session:
         told_ns = time.perf_counter_ns()
         parent_s = told_ns / 1e9 - start - (_queued_s() - queued)
         answer = self.child.answer(self.child.limits.call_s)
+        if self.child.gpu is not None:
+            self._last_block = (placed, schedule[-1], regions)
+            outcome = self._outcome(answer, placed[schedule[-1]], regions, (), [])
+            return _replayed(answer, replays, len(schedule), parent_s, schedule, outcome)
         done = answer.get("done")
         if not isinstance(done, int) or not 1 <= done <= len(schedule) or ended.get("done") != done:
             raise CandidateError(Status.TIMING_INCONSISTENT, "the child miscounted its timed calls")
@@ -172,6 +199,23 @@ class Session:
         claimed_s = (stamps[-1] - stamps[0]) / 1e9
         inside = asked_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) > 0
         return TimedBlock(calls, tuple(schedule[:done]), claimed_s, parent_s, inside, schedule[done - 1], outcome)
+
+    def again(self, inputs: Sequence[Inputs]) -> tuple[Outcome, float]:
+        """Write other `inputs`, of the same layout, to the slots of the last timed block, run that block once more
+        exactly as it was captured, and return the result of its last call, and the seconds per call. A candidate that
+        does not compute in what is timed, gives an old result. Only on a GPU, after `time`."""
+        placed, slot, regions = self._last_block
+        for old, new in zip(placed, inputs, strict=True):
+            self._rewrite(old, new)
+        self.child.arena.settle()
+        answer = self.child.ask("again", self._patience(), inputs=placed[slot].description, regions=regions)
+        return self._outcome(answer, placed[slot], regions, (), []), float(answer.get("sample_s", 0.0))
+
+    def kernels(self) -> list[tuple[str, float, float]]:
+        """Name, start and duration in seconds of all device work of the last timed block, on every stream, by CUPTI in
+        the child. Only on a GPU, right after `time`."""
+        found = self.child.ask("kernels", self.child.limits.first_call_s).get("kernels", [])
+        return [(str(name), int(start) / 1e9, int(duration) / 1e9) for name, start, duration in found]
 
     def proof(self) -> Any:
         """What the candidate's `proof()` says of itself, or None. For baselines of ours, never for a verdict."""
@@ -189,6 +233,7 @@ class Session:
             self._slots[slot] = self._place_new(inputs)
         except ArenaFull:
             self._slots.clear()
+            self._copies.clear()
             self.child.arena.release(self._base)
             self._slots[slot] = self._place_new(inputs)
         return self._slots[slot]
@@ -199,7 +244,8 @@ class Session:
         def describe(path: str, value: Any) -> dict[str, Any]:
             if isinstance(value, torch.Tensor):
                 description, region, view = self._put(path, value)
-                placed.regions[path], placed.views[path], placed.own[path] = region, view, value
+                placed.regions[path], placed.views[path] = region, view
+                placed.own[path] = self._own(value, view)
                 return {"tensor": description}
             if isinstance(value, torch.dtype):
                 return {"dtype": str(value).removeprefix("torch.")}
@@ -224,10 +270,18 @@ class Session:
         dtype = str(tensor.dtype).removeprefix("torch.")
         return [region.offset, span, dtype, list(shape), list(stride)], region, view
 
+    def _own(self, tensor: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
+        """A copy that the child cannot reach, where the arena is, to compare with; one for all slots on a GPU."""
+        if self.child.gpu is None:
+            return tensor
+        if id(tensor) not in self._copies:
+            self._copies[id(tensor)] = (tensor, view.clone(memory_format=torch.preserve_format))
+        return self._copies[id(tensor)][1]
+
     def _rewrite(self, placed: _Placed, inputs: Inputs) -> None:
         for path, tensor in flat(inputs).items():
             placed.views[path].copy_(tensor)
-            placed.own[path] = tensor
+            placed.own[path] = self._own(tensor, placed.views[path])
         placed.inputs = inputs
         placed.description["state_version"] = self._version(inputs)
 
@@ -267,7 +321,7 @@ class Session:
         grad_metas = [_meta(m) for m in answer.get("grad_metas", [])]
         found = {n: self._read(m, 0, r) for n, m, r in zip(grads, grad_metas, grad_regions, strict=False)}
         outside = tuple(p for p, r in placed.regions.items() if not self.child.arena.guards_hold(r))
-        mutated = tuple(p for p, v in placed.views.items() if not _same_bytes(v, placed.own[p]))
+        mutated = tuple(p for p, v in placed.views.items() if not same_bytes(v, placed.own[p]))
         for path in {*outside, *mutated}:  # the next call starts from clean memory
             self.child.arena.mend_guards(placed.regions[path])
             placed.views[path].copy_(placed.own[path])
@@ -289,7 +343,7 @@ class Session:
         regions = self._regions()
         self.child.ask("previous", self.child.limits.call_s, regions=regions)
         for kept, meta, region in zip(before.outputs, before.metas, regions, strict=False):
-            if kept.numel() and not _same_bytes(self._read(meta, 0, region, copy=False), kept):
+            if kept.numel() and not same_bytes(self._read(meta, 0, region, copy=False), kept):
                 return False
         return True
 
@@ -341,6 +395,28 @@ def _queued_s() -> float:
         return 0.0
 
 
+def _replayed(
+    answer: dict[str, Any], replays: int, calls: int, parent_s: float, schedule: Sequence[int], outcome: Outcome
+) -> TimedBlock:
+    samples = answer.get("samples_s")
+    good = isinstance(samples, list) and len(samples) == replays and all(isinstance(s, float) for s in samples)
+    if not good or min(samples) <= 0.0:  # type: ignore[type-var, arg-type]
+        raise CandidateError(Status.TIMING_INCONSISTENT, "the child miscounted its timed calls")
+    claimed_s = sum(samples) * calls  # type: ignore[arg-type]
+    return TimedBlock(
+        tuple(samples),  # type: ignore[arg-type]
+        tuple(schedule),
+        claimed_s,
+        parent_s,
+        claimed_s <= parent_s + _NOTICE_S,
+        schedule[-1],
+        outcome,
+        str(answer.get("mode"))[:20],
+        str(answer.get("why"))[:200],
+        float(answer.get("host_s", 0.0)),
+    )
+
+
 def _layout(inputs: Inputs) -> list[Any]:
     tensors = [(p, t.dtype, tuple(t.shape), tuple(t.stride())) for p, t in flat(inputs).items()]
     scalars = [v for v in (*inputs.args.values(), *inputs.init) if not isinstance(v, torch.Tensor | list | tuple)]
@@ -363,7 +439,7 @@ def _meta(data: Any) -> OutputMeta:
         raise CandidateError(Status.REWARD_HACK, "the child described an output in a way that makes no sense") from None
 
 
-def _same_bytes(a: torch.Tensor, b: torch.Tensor) -> bool:
+def same_bytes(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two tensors of one dtype hold the same bits, NaN included."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
@@ -406,10 +482,13 @@ def open_session(
     sandbox: str = "auto",
     interpret: bool = False,
     threads: int | None = None,
+    gpu: int | None = None,
 ) -> Session:
     """Start a fresh child, load `candidate`, and return the session. `calls` are inputs it must have room for, and
     `outputs` results of the reference, for their sizes. The caller closes `session.child` too."""
-    child = Child(arena_bytes(calls, outputs), limits=limits, sandbox=sandbox, interpret=interpret, threads=threads)
+    child = Child(
+        arena_bytes(calls, outputs), limits=limits, sandbox=sandbox, interpret=interpret, threads=threads, gpu=gpu
+    )
     try:
         return Session(child, candidate, problem, room_for(outputs))
     except BaseException:

@@ -2,12 +2,15 @@
 
 stats.py     medians and intervals; pure functions of samples
 nouns.py     Measurement and Comparison
+pace.py      how blocks are cut and paused, on a CPU and on a GPU
 clock.py     one candidate: blocks of timed calls, cross-checked by the parent's clock
+gpu.py       clocks, kernels and sustained load of a GPU
 paired.py    several candidates: interleaved rounds, ratios with intervals
 """
 
-from .clock import Effort, measure
+from .clock import measure
 from .nouns import Comparison, Measurement
+from .pace import Effort
 from .paired import compare
 
 __all__ = ["Comparison", "Effort", "Measurement", "compare", "measure"]

@@ -1,9 +1,13 @@
-"""Time one candidate: blocks of calls stamped in the child, each block cross-checked by the parent's own clock.
+"""Time one candidate: blocks of calls timed in the child, each block cross-checked by the parent's own clock.
 
 Calls rotate over several inputs at their own addresses, so that no call finds its data where the one before left it.
 The length of every block and the order of its inputs are drawn at random, and the result of its last call goes to
 `inspect`, so that a candidate cannot know which of its timed calls will be compared. A block in which the parent's
-clock saw more time pass than the child claims, by 2 % and 2 ms or more, is made again, and then refused.
+clock saw more time pass than the child claims (pace.py says how much more) is made again, and then refused.
+
+On a GPU the block is captured in a CUDA graph and replayed, after a pause that lets the chip cool. At the end its
+inputs are exchanged and the same graph runs once more: a candidate that does not compute in what is timed gives old
+results.
 """
 
 from __future__ import annotations
@@ -12,37 +16,20 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ..candidate import CandidateError, Status
 from ..child.session import Outcome, Session, TimedBlock
 from ..problem import Inputs
+from .gpu import GpuNotes, sustained_seconds
 from .nouns import Measurement
+from .pace import BURST, Block, Effort, draw_block, pace_of
 from .stats import halves_agree, median_interval
 
-METHOD = "child monotonic clock per call, rotated inputs, freed memory kept, parent wall clock per block"
-_TOLERANCE = 0.02
-_LATENCY_S = 0.002  # a message between processes, a descheduled parent
 # The medians of the halves of a run may differ by this much, else it goes on for as long again, and then is refused.
 DRIFT = 0.25
-_COOL_S = 0.005  # before each block: threads of an idle child have gone to sleep
-_LONGEST_BLOCK = 2000
+_HARDLY_DRIFTS = 0.1
 
 Inspect = Callable[[int, Outcome], None]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How hard to try: seconds at most, calls at least, the wanted half width of the interval, seconds per block."""
-
-    budget_s: float = 0.4
-    calls: int = 12
-    precision: float = 0.01
-    block_s: float = 0.06
-
-
-SEARCH = Effort()
-THOROUGH = Effort(budget_s=3.0, calls=40, precision=0.005, block_s=0.12)
 
 
 def measure(
@@ -50,22 +37,30 @@ def measure(
     inputs: Sequence[Inputs],
     *,
     cold: bool,
-    effort: Effort = SEARCH,
+    effort: Effort | None = None,
     stop_above_s: float | None = None,
     inspect: Inspect | None = None,
     seed: int | None = None,
+    thorough: bool = False,
+    sustained: bool = False,
 ) -> Measurement:
     """Return the time per call. `inspect(slot, outcome)` is given results of timed calls and raises CandidateError if
-    one is wrong. A candidate whose first block lies wholly above `stop_above_s` is given up (`stopped`)."""
+    one is wrong. A candidate whose first block lies wholly above `stop_above_s` is given up (`stopped`). `thorough`
+    also looks at the kernels of a GPU, `sustained` also times it under continuous load."""
+    pace = pace_of(session)
+    effort = effort or (pace.thorough if thorough else pace.search)
     draw = random.Random(seed)
     samples: list[float] = []
     parent_s = claimed_s = 0.0
     blocks, stopped = 0, False
+    notes = GpuNotes(session)
     estimate_s = estimate(session, inputs)
     deadline = time.perf_counter() + effort.budget_s
     while True:
-        block = run_block(session, inputs, draw_schedule(draw, estimate_s, effort.block_s, len(inputs)))
+        planned = draw_block(draw, session, estimate_s, effort.block_s, len(inputs))
+        block = run_block(session, inputs, planned)
         blocks += 1
+        notes.add(block)
         samples += block.calls_s
         parent_s, claimed_s = parent_s + block.parent_s, claimed_s + block.claimed_s
         if inspect is not None:
@@ -74,7 +69,7 @@ def measure(
             stopped = True
             break
         median, low, high = median_interval(samples)
-        precise = (high - low) / 2 <= effort.precision * median and halves_agree(samples, 0.1)
+        precise = (high - low) / 2 <= effort.precision * median and halves_agree(samples, _HARDLY_DRIFTS)
         enough = len(samples) >= effort.calls and blocks >= 2
         late_s = time.perf_counter() - deadline
         settled = precise or (late_s > 0 and halves_agree(samples, DRIFT)) or late_s > effort.budget_s
@@ -82,18 +77,33 @@ def measure(
             break
         estimate_s = max(median, 1e-7)
     median, low, high = median_interval(samples)
+    if thorough and not stopped:
+        notes.look_at_kernels(len(planned.schedule), median)
+    if inspect is not None and not stopped:
+        exchange(session, inputs, block, inspect)
     return Measurement(
         median_s=median,
         ci_low_s=low,
         ci_high_s=high,
         samples_s=tuple(samples),
         blocks=blocks,
-        method=METHOD,
+        method=pace.method if block.mode != "burst" else BURST,
         state="cold" if cold else "warm",
         parent_ratio=parent_s / claimed_s if claimed_s else 1.0,
         stopped=stopped,
         stable=stopped or halves_agree(samples, DRIFT),
+        sustained_s=sustained_seconds(session, inputs, median) if sustained and not stopped else None,
+        **notes.fields(),
     )
+
+
+def exchange(session: Session, inputs: Sequence[Inputs], block: TimedBlock, inspect: Inspect) -> None:
+    """On a GPU: move every slot's content to the slot before, run the last block again as it is, and inspect."""
+    if session.child.gpu is None or len(inputs) < 2:
+        return
+    moved = [inputs[(slot + 1) % len(inputs)] for slot in range(len(inputs))]
+    outcome, _ = session.again(moved)
+    inspect((block.last_slot + 1) % len(inputs), outcome)
 
 
 def novelty(session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], Inputs], trials: int = 4) -> float:
@@ -103,47 +113,44 @@ def novelty(session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], I
     About 1 for a kernel. One that keeps results and looks them up by address, shape or a few elements has to compute
     here. The least is taken because a single call may be slow for many reasons, and fast for one.
     """
+    if session.child.gpu is not None:
+        return _novelty_of_replays(session, inputs, fresh, trials)
     seen = list(range(1, len(inputs)))
-    known = run_block(session, inputs, seen * max(1, 8 // len(seen)), warm=len(inputs)).calls_s
+    known = run_block(session, inputs, Block(seen * max(1, 8 // len(seen))), warm=len(inputs)).calls_s
     times_s = []
     for trial in range(trials):
         slots = [fresh(trial), *inputs[1:]]
-        times_s.append(run_block(session, slots, [*seen, 0], warm=0, tries=1).calls_s[-1])
+        times_s.append(run_block(session, slots, Block([*seen, 0]), warm=0, tries=1).calls_s[-1])
+    return min(times_s) / statistics.median(known)
+
+
+def _novelty_of_replays(
+    session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], Inputs], trials: int
+) -> float:
+    """As `novelty`, for all slots at once: the same captured work, on contents that it knows and on new ones."""
+    known = run_block(session, inputs, Block(list(range(len(inputs))), 8)).calls_s
+    times_s = [session.again([fresh(trial)] * len(inputs))[1] for trial in range(trials)]
     return min(times_s) / statistics.median(known)
 
 
 def estimate(session: Session, inputs: Sequence[Inputs]) -> float:
     """A first guess at the seconds per call, from three calls after a warm-up on every input."""
-    return max(min(run_block(session, inputs, [0] * 3, warm=len(inputs)).calls_s), 1e-7)
-
-
-def draw_schedule(draw: random.Random, call_s: float, block_s: float, slots: int) -> list[int]:
-    """A block of about `block_s` seconds: its length drawn between one and one and a half times that, every call on
-    another slot than the one before."""
-    least = max(2, min(_LONGEST_BLOCK, round(block_s / call_s)))
-    length = draw.randint(least, least + least // 2 + 1)
-    start = draw.randrange(slots)
-    step = draw.choice([s for s in range(1, slots + 1) if _coprime(s, slots)])
-    return [(start + i * step) % slots for i in range(length)]
-
-
-def _coprime(a: int, b: int) -> bool:
-    while b:
-        a, b = b, a % b
-    return a == 1
+    return max(min(run_block(session, inputs, Block([0] * 3), warm=len(inputs)).calls_s), 1e-7)
 
 
 def run_block(
-    session: Session, inputs: Sequence[Inputs], schedule: Sequence[int], *, warm: int = 1, tries: int = 5
+    session: Session, inputs: Sequence[Inputs], block: Block, *, warm: int = 1, tries: int = 5, rest: bool = True
 ) -> TimedBlock:
     """Time one block; where the parent's clock saw more time pass than the child claims, try again, and refuse after
     `tries`. A parent that was descheduled sees less, which gives nobody an advantage."""
+    pace = pace_of(session)
     for _ in range(tries):
-        time.sleep(_COOL_S)
-        block = session.time(inputs, schedule, warm=warm)
-        if block.parent_s - block.claimed_s <= _TOLERANCE * block.claimed_s + _LATENCY_S and block.inside:
-            return block
+        if rest:
+            time.sleep(pace.cool_s)
+        timed = session.time(inputs, block.schedule, warm=warm, replays=block.replays)
+        if timed.parent_s - timed.claimed_s <= pace.tolerance * timed.claimed_s + pace.latency_s and timed.inside:
+            return timed
     raise CandidateError(
         Status.TIMING_INCONSISTENT,
-        f"the child claims {block.claimed_s * 1e3:.3f} ms for a block that took {block.parent_s * 1e3:.3f} ms",
+        f"the child claims {timed.claimed_s * 1e3:.3f} ms for a block that took {timed.parent_s * 1e3:.3f} ms",
     )

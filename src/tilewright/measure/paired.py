@@ -14,10 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..candidate import CandidateError
-from ..child.session import Session
+from ..child.session import Session, TimedBlock
 from ..problem import Inputs
-from .clock import DRIFT, METHOD, Inspect, draw_schedule, estimate, run_block
+from .clock import DRIFT, Inspect, estimate, exchange, run_block
+from .gpu import GpuNotes, sustained_seconds
 from .nouns import Comparison, Measurement
+from .pace import BURST, draw_block, pace_of
 from .stats import halves_agree, median_interval, ratio_interval
 
 _FEWEST_ROUNDS = 8
@@ -27,7 +29,10 @@ _INSPECTED_SHARE = 0.25  # of blocks, whose last result is judged
 
 @dataclass
 class _Track:
+    session: Session
     estimate_s: float
+    notes: GpuNotes
+    block: TimedBlock | None = None
     samples: list[float] = field(default_factory=list)
     medians: list[float] = field(default_factory=list)
     parent_s: float = 0.0
@@ -40,10 +45,11 @@ def compare(
     *,
     cold: bool,
     budget_s: float = 6.0,
-    block_s: float = 0.06,
+    block_s: float | None = None,
     precision: float = 0.005,
     inspect: Inspect | None = None,
     seed: int | None = None,
+    sustained: bool = False,
 ) -> tuple[dict[str, Measurement], list[Comparison], dict[str, CandidateError]]:
     """Return the measurement of every session, the comparison of every ordered pair of them, and the failures of those
     that fell out on the way: crashed, gave a result that `inspect` refused, or lied about their time.
@@ -55,16 +61,23 @@ def compare(
     failures: dict[str, CandidateError] = {}
     for name, session in sessions.items():
         with _noting(failures, name):
-            tracks[name] = _Track(estimate(session, inputs))
+            tracks[name] = _Track(session, estimate(session, inputs), GpuNotes(session))
     deadline = time.perf_counter() + budget_s
     for round_ in range(_MOST_ROUNDS):
         for name in draw.sample(list(tracks), len(tracks)):
             with _noting(failures, name):
-                _one_block(sessions[name], inputs, tracks[name], draw, block_s, inspect)
+                _one_block(inputs, tracks[name], draw, block_s, inspect)
         tracks = {name: track for name, track in tracks.items() if name not in failures}
         if round_ + 1 >= _FEWEST_ROUNDS and (time.perf_counter() > deadline or _decided(tracks, precision)):
             break
-    measurements = {name: _measurement(track, cold) for name, track in tracks.items()}
+    for name, track in tracks.items():
+        with _noting(failures, name):
+            _last_look(inputs, track, inspect)
+    tracks = {name: track for name, track in tracks.items() if name not in failures}
+    measurements = {}
+    for name, track in tracks.items():
+        load_s = sustained_seconds(track.session, inputs, track.estimate_s) if sustained else None
+        measurements[name] = _measurement(track, cold, load_s)
     comparisons = [_comparison(tracks, a, b) for a in tracks for b in tracks if a != b]
     return measurements, comparisons, failures
 
@@ -78,14 +91,12 @@ def _noting(failures: dict[str, CandidateError], name: str) -> Iterator[None]:
 
 
 def _one_block(
-    session: Session,
-    inputs: Sequence[Inputs],
-    track: _Track,
-    draw: random.Random,
-    block_s: float,
-    inspect: Inspect | None,
+    inputs: Sequence[Inputs], track: _Track, draw: random.Random, block_s: float | None, inspect: Inspect | None
 ) -> None:
-    block = run_block(session, inputs, draw_schedule(draw, track.estimate_s, block_s, len(inputs)))
+    length_s = block_s or pace_of(track.session).search.block_s
+    planned = draw_block(draw, track.session, track.estimate_s, length_s, len(inputs))
+    block = track.block = run_block(track.session, inputs, planned)
+    track.notes.add(block)
     track.samples += block.calls_s
     track.medians.append(statistics.median(block.calls_s))
     track.parent_s += block.parent_s
@@ -93,6 +104,13 @@ def _one_block(
     track.estimate_s = max(statistics.median(track.medians), 1e-7)
     if inspect is not None and draw.random() < _INSPECTED_SHARE:
         inspect(block.last_slot, block.outcome)
+
+
+def _last_look(inputs: Sequence[Inputs], track: _Track, inspect: Inspect | None) -> None:
+    assert track.block is not None
+    track.notes.look_at_kernels(len(track.block.slots), track.estimate_s)
+    if inspect is not None:
+        exchange(track.session, inputs, track.block, inspect)
 
 
 def _decided(tracks: Mapping[str, _Track], precision: float) -> bool:
@@ -109,7 +127,7 @@ def _comparison(tracks: Mapping[str, _Track], a: str, b: str) -> Comparison:
     return Comparison(name=a, baseline=b, ratio=ratio, ci_low=low, ci_high=high, rounds=len(ratios))
 
 
-def _measurement(track: _Track, cold: bool) -> Measurement:
+def _measurement(track: _Track, cold: bool, sustained_s: float | None) -> Measurement:
     median, low, high = median_interval(track.samples)
     return Measurement(
         median_s=median,
@@ -117,8 +135,14 @@ def _measurement(track: _Track, cold: bool) -> Measurement:
         ci_high_s=high,
         samples_s=tuple(track.samples),
         blocks=len(track.medians),
-        method=METHOD + ", paired and interleaved",
+        method=_method(track) + ", paired and interleaved",
         state="cold" if cold else "warm",
         parent_ratio=track.parent_s / track.claimed_s,
         stable=halves_agree(track.samples, DRIFT),
+        sustained_s=sustained_s,
+        **track.notes.fields(),
     )
+
+
+def _method(track: _Track) -> str:
+    return BURST if track.block and track.block.mode == "burst" else pace_of(track.session).method

@@ -37,8 +37,9 @@ EXTRA_SHARE = 0.3  # what a further variant of a baseline may cost, as a part of
 
 @dataclass(frozen=True)
 class Settings:
-    """How to search. `proposers` limits who is asked for seeds, and, if it names a baseline, for baselines too; None
-    asks everyone. `max_evaluations` ends the search before the budget does."""
+    """How to search, on `device` ("cpu", or "cuda:0" for a GPU by its number). `proposers` limits who is asked for
+    seeds, and, if it names a baseline, for baselines too; None asks everyone. `max_evaluations` ends the search before
+    the budget does."""
 
     strategy: str = "tpe"
     seed: int = 0
@@ -124,7 +125,7 @@ class Search:
             context = Context(
                 problem=self.problem,
                 workload=self.workload,
-                device=self.settings.device,
+                device=self.settings.device.partition(":")[0],
                 seed=self.settings.seed,
                 budget_s=self.budget.left_s,
                 user=self.user,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..candidate import Candidate
-from ..device import environment
+from ..device import detect, environment
 from ..formats import bind
 from ..problem import Problem, Workload
 from ..record import Store, StoreError, candidate_event, candidate_from_event
@@ -44,7 +44,8 @@ def optimize(
     """
     settings = settings or Settings(seed=secrets.randbits(31))
     if settings.device == "auto":
-        settings = replace(settings, device="cpu")
+        found = detect()
+        settings = replace(settings, device="cpu" if found.kind == "cpu" else f"cuda:{found.index}")
     workload = workload or problem.workloads[0]
     user = tuple(user)
     _check(settings, problem, workload)

@@ -40,10 +40,11 @@ class Case:
 
 
 class TruthCache:
-    """Keeps the most recently used truths and cases, up to `limit_bytes`."""
+    """Keeps the most recently used truths and cases, up to `limit_bytes` of host memory. References run on `device`."""
 
-    def __init__(self, limit_bytes: int = 2 << 30) -> None:
+    def __init__(self, limit_bytes: int = 2 << 30, device: torch.device | None = None) -> None:
         self.limit_bytes = limit_bytes
+        self.device = device
         self._kept: OrderedDict[Hashable, Truth | Case] = OrderedDict()
 
     @property
@@ -54,7 +55,7 @@ class TruthCache:
         """Return the truth of `inputs`, which `key` names for this problem."""
         full = (problem.digest, key)
         if not isinstance(self._kept.get(full), Truth):
-            self._keep(full, without_working(make_truth(problem, inputs)))
+            self._keep(full, without_working(make_truth(problem, inputs, device=self.device)))
         self._kept.move_to_end(full)
         found = self._kept[full]
         assert isinstance(found, Truth)
@@ -83,13 +84,13 @@ class TruthCache:
         if drawn.inputs is None:
             return Case(workload.name, family, own, None, None, drawn.reason)
         try:
-            truth = make_truth(problem, drawn.inputs)
+            truth = make_truth(problem, drawn.inputs, device=self.device)
             if family != "normal" and skip_reason(family, truth, self._normal_is_finite(problem, workload, seed)):
                 return Case(workload.name, family, own, None, None, skip_reason(family, truth, True))
             names = _differentiable(problem, drawn.inputs) if grads else ()
             seeds = grad_outputs_for(truth, own) if names else ()
             if names:
-                truth = make_truth(problem, drawn.inputs, grads=names, grad_outputs=seeds)
+                truth = make_truth(problem, drawn.inputs, grads=names, grad_outputs=seeds, device=self.device)
         except _DOMAIN_ERRORS as error:
             if family != "normal":
                 return Case(workload.name, family, own, None, None, f"the reference refuses {family} inputs: {error}")

@@ -69,6 +69,7 @@ def judge(truth: Truth, outcome: Outcome, *, truncating_bf16: bool = False, devi
         return finding
     pairs = [*zip(truth.outputs, outcome.outputs, strict=True)]
     pairs += [(right, outcome.grads[name]) for name, right in truth.grads.items()]
+    pairs = [(right, value.cpu()) for right, value in pairs]
     best = Judgement(Status.PASSED)
     margins: dict[str, float] = {}
     for right, value in pairs:

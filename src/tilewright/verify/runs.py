@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,8 +37,8 @@ def run(
     grad_outputs: Sequence[torch.Tensor] | None,
     mode: contextlib.AbstractContextManager[object] | None = None,
 ) -> Run:
-    """Run the reference on `inputs` under `mode`, and its backward pass where `grads` names leaves."""
-    with mode or contextlib.nullcontext(), torch.set_grad_enabled(bool(grads)):
+    """Run the reference on `inputs` under `mode`, where they are, and its backward pass where `grads` names leaves."""
+    with mode or contextlib.nullcontext(), torch.set_grad_enabled(bool(grads)), _exact_products():
         if grads:
             inputs = inputs.map(lambda p, t: t.detach().requires_grad_(p.partition(".")[2] in grads))
         outputs = problem.run(inputs)
@@ -50,6 +50,26 @@ def run(
         got = torch.autograd.grad(smooth, [leaves[n] for n in grads], seeds, allow_unused=True)
         given = {n: torch.zeros_like(leaves[n]) if g is None else g for n, g in zip(grads, got, strict=True)}
     return Run(tuple(o.detach() for o in outputs), given)
+
+
+@contextlib.contextmanager
+def _exact_products() -> Iterator[None]:
+    """On a GPU: no TF32 and no sums rounded to a narrow dtype on the way, whatever the host program allows."""
+    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
+    kept = (matmul.allow_tf32, convolution.allow_tf32, matmul.allow_bf16_reduced_precision_reduction,
+            matmul.allow_fp16_reduced_precision_reduction)  # fmt: skip
+    _allow(False, False, False, False)
+    try:
+        yield
+    finally:
+        _allow(*kept)
+
+
+def _allow(products: bool, convolutions: bool, bf16_sums: bool, fp16_sums: bool) -> None:
+    matmul = torch.backends.cuda.matmul
+    matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products, convolutions
+    matmul.allow_bf16_reduced_precision_reduction = bf16_sums
+    matmul.allow_fp16_reduced_precision_reduction = fp16_sums
 
 
 def add_runs(
@@ -90,7 +110,7 @@ def _order(number: int) -> PlainKernel | None:
 def _add_one(truths: list[OutputTruth], made: Run, first: int = 0) -> None:
     for truth, value in zip(truths[first:], [*made.outputs, *made.grads.values()][first:], strict=True):
         if truth.value_RN is not None:
-            truth.runs.append(error_sums(truth, truth.layout.view(value.detach())))
+            truth.runs.append(error_sums(truth, truth.layout.view(value.detach().cpu())))
 
 
 def bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> None:
@@ -98,18 +118,20 @@ def bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> None
     for sign in (1.0, -1.0):
         moved = run(problem, _nudged(inputs, sign), (), None, Wide())
         for truth, value in zip(truths, moved.outputs, strict=False):
-            _widen(truth, value.detach())
+            _widen(truth, value.detach().cpu())
 
 
 def _nudged(inputs: Inputs, sign: float) -> Inputs:
     """Move every floating element by a random fraction of up to 2^-20 of itself, in float64."""
-    generator = torch.Generator().manual_seed(20)
+    generators: dict[str, torch.Generator] = {}
 
     def nudge(_: str, t: torch.Tensor) -> torch.Tensor:
         if not t.is_floating_point():
             return t.clone()
-        move = torch.rand(t.shape, generator=generator, dtype=torch.float64).sub_(0.5).mul_(2 * sign * _NUDGE)
-        return t.double() * (1 + move.to(t.device))
+        generator = generators.setdefault(t.device.type, torch.Generator(t.device).manual_seed(20))
+        move = torch.rand(t.shape, generator=generator, dtype=torch.float64, device=t.device)
+        move = move.sub_(0.5).mul_(2 * sign * _NUDGE)
+        return t.double() * (1 + move)
 
     return inputs.map(nudge)
 
@@ -132,7 +154,7 @@ def add_lucky_runs(
     seeds = None if grad_outputs is None else [g.clone() for g in grad_outputs]
     best = run(problem, near.cast(torch.float64), grads, seeds, Wide())
     right = [*best.outputs, *best.grads.values()]
-    beside = [begin(t.name, value, t.dtype) for t, value in zip(truths, right, strict=True)]
+    beside = [begin(t.name, value.cpu(), t.dtype) for t, value in zip(truths, right, strict=True)]
     for number in range(_FEWEST_RUNS):
         made = run(problem, near.map(lambda _, t: t.clone()), grads, seeds, _order(number))
         _add_one(beside, made)

@@ -43,16 +43,21 @@ def make_truth(
     *,
     grads: Sequence[str] = (),
     grad_outputs: Sequence[torch.Tensor] | None = None,
+    device: torch.device | None = None,
 ) -> Truth:
     """Run the reference in float64, at the working dtype and in float32, and return what is right and how exactly the
-    reference itself meets it. `grads` names arguments (or state) whose gradients are wanted, for `grad_outputs`."""
+    reference itself meets it. `grads` names arguments (or state) whose gradients are wanted, for `grad_outputs`. The
+    reference runs on `device` (where the inputs are, if None); what is kept lies in host memory."""
+    if device is not None:
+        inputs = inputs.map(lambda _, t: t.to(device))
+        grad_outputs = None if grad_outputs is None else [g.to(device) for g in grad_outputs]
     wide = Wide()
     best = run(problem, inputs.cast(torch.float64), grads, grad_outputs, wide)
     fresh = inputs.map(lambda _, t: t.clone())
     working = run(problem, fresh, grads, grad_outputs)
     dtypes = [o.dtype for o in working.outputs]
     names = [*_names(problem, len(best.outputs)), *best.grads]
-    found = [*best.outputs, *best.grads.values()]
+    found = [t.cpu() for t in (*best.outputs, *best.grads.values())]
     wanted = [*dtypes, *(g.dtype for g in working.grads.values())]
     truths = [begin(*item) for item in zip(names, found, wanted, strict=True)]
     if wide.jumps:
@@ -69,7 +74,7 @@ def make_truth(
     aliases = tuple(_shares(o, fresh) for o in working.outputs)
     changed = frozenset(p for p, t in fresh.tensors().items() if not _same(t, inputs.tensors()[p]))
     grad_truths = dict(zip(best.grads, truths[cut:], strict=True))
-    outputs = tuple(o.detach() for o in working.outputs)
+    outputs = tuple(o.detach().cpu() for o in working.outputs)
     return Truth(tuple(truths[:cut]), grad_truths, finite, aliases, changed, outputs)
 
 

@@ -66,16 +66,17 @@ def verify(
     grads: bool = True,
     truths: TruthCache | None = None,
     truncating_bf16: bool = False,
+    device: str | None = None,
 ) -> Verdict:
     """Judge the candidate behind `session`. `workloads` default to the problem's own; `seed` is the caller's secret and
-    is logged in the verdict. `truncating_bf16`: see judge. A fault of the candidate becomes the verdict; INFRA_ERROR
-    and INVALID_REFERENCE are raised as CandidateError, since they are not its fault."""
+    is logged in the verdict. `truncating_bf16`, `device`: see judge. A fault of the candidate becomes the verdict;
+    INFRA_ERROR and INVALID_REFERENCE are raised as CandidateError, since they are not its fault."""
     truths = truths or TruthCache()
     chosen = tuple(workloads) or problem.workloads
     entries: list[WorkloadVerdict] = []
     for step in _plan(problem, tier, chosen, grads):
         case = truths.case(problem, step.workload, step.family, seed, step.grads)
-        entry = _judged(session, case, step, truncating_bf16)
+        entry = _judged(session, case, step, truncating_bf16, device)
         entries.append(entry)
         if entry.status is not Status.PASSED and (tier != "certify" or not _alive(session)):
             break
@@ -125,7 +126,7 @@ def _plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: bo
         raise ValueError(f"there is no tier {tier!r}; there are screen, measure, certify")
 
 
-def _judged(session: Callee, case: Case, step: _Step, truncating: bool) -> WorkloadVerdict:
+def _judged(session: Callee, case: Case, step: _Step, truncating: bool, device: str | None) -> WorkloadVerdict:
     head: dict[str, Any] = {"name": case.workload, "family": case.family, "seed": case.seed}
     if case.inputs is None or case.truth is None:
         return WorkloadVerdict(status=Status.PASSED, skipped=case.skipped, detail=f"skipped: {case.skipped}", **head)
@@ -137,7 +138,7 @@ def _judged(session: Callee, case: Case, step: _Step, truncating: bool) -> Workl
         if failure.status is Status.INFRA_ERROR:
             raise
         return WorkloadVerdict(status=failure.status, detail=failure.detail, **head)
-    found = judge(case.truth, outcome, truncating_bf16=truncating)
+    found = judge(case.truth, outcome, truncating_bf16=truncating, device=device)
     return WorkloadVerdict(
         status=found.status,
         error=_finite(found.error),

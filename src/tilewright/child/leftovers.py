@@ -1,0 +1,82 @@
+"""Scratch folders of children, and the removal of those whose owner was killed before it could.
+
+The owner holds a lock on the folder itself, which the kernel frees however the owner ends. Whoever gets the lock knows
+that nobody owns the folder any more; a process id would not tell, as it may be given to another process, and means
+nothing in another container that shares the temporary folder. The id stands in the name for people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+
+PREFIX = "tilewright-child-"
+
+
+class Scratch:
+    """A folder of one child, ours until `close`, however this process ends."""
+
+    def __init__(self) -> None:
+        self._lock: int | None
+        self.path, self._lock = _make()
+
+    def close(self) -> None:
+        """Remove the folder with everything in it. Idempotent."""
+        if self._lock is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)  # the last, so that nobody takes it for abandoned before
+            self._lock = None
+
+
+def remove_abandoned(folder: str | None = None) -> list[str]:
+    """Remove the scratch folders below `folder` (default: the temporary folder) that no process owns any more, and
+    return their paths. Those of other users, and those on file systems without locks, stay."""
+    removed = []
+    with contextlib.suppress(OSError), os.scandir(folder or tempfile.gettempdir()) as entries:
+        removed = [e.path for e in entries if e.name.startswith(PREFIX) and _removed(e.path)]
+    return removed
+
+
+def _make() -> tuple[str, int | None]:
+    while True:
+        path = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
+        try:
+            lock = _open(path)
+        except FileNotFoundError:
+            continue  # someone took it for abandoned before it was locked
+        if _locked(lock) is not False and os.path.isdir(path):
+            return path, lock
+        os.close(lock)
+
+
+def _removed(path: str) -> bool:
+    try:
+        lock = _open(path)
+    except OSError:  # another user's, no folder, or gone by now
+        return False
+    try:
+        if os.fstat(lock).st_uid != os.getuid() or not _locked(lock):
+            return False
+        shutil.rmtree(path, ignore_errors=True)
+        return not os.path.isdir(path)
+    finally:
+        os.close(lock)
+
+
+def _open(path: str) -> int:
+    """A descriptor of the folder `path` that no program which is started inherits."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _locked(folder: int) -> bool | None:
+    """Whether the lock of the folder is ours now; None on a file system that has none."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -1,0 +1,96 @@
+"""A block of calls on a GPU, captured once in a CUDA graph and replayed: what is timed is kernels, not Python.
+
+Every call of the block keeps its own outputs, so that consecutive calls write to different memory. Where the candidate
+cannot be captured (it waits for the GPU, or decides by what it reads back), the block is a burst of plain calls between
+two waits for the whole device, and its time holds whatever the host needs.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+_HOST_CALLS = 16  # far fewer launches than the queue of a stream takes
+
+
+class Replay:
+    """`run(times)` gives the mean seconds per call of each replay; `last` is the result of the block's last call.
+
+    `mode` is "graph" or "burst", `why` says what kept the calls out of a graph, `host_s` is what one call costs the
+    host until the work is queued.
+    """
+
+    def __init__(self, function: Callable[..., Any], calls: Sequence[Sequence[Any]], warm: int):
+        self.function, self.calls = function, calls
+        self.last: Any = None
+        self.mode, self.why = "graph", ""
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self._results: list[Any] = []
+        stream = torch.cuda.Stream()
+        with torch.cuda.stream(stream):  # compiles, tunes and fills caches on the stream that is captured
+            for i in range(max(1, warm)):
+                self.last = function(*calls[i % len(calls)])
+        torch.cuda.synchronize()
+        self.host_s = self._host_s()
+        self._capture(stream)
+
+    def _host_s(self) -> float:
+        calls = self.calls[:_HOST_CALLS]
+        best_s = float("inf")
+        for _ in range(3):
+            begun = time.perf_counter()
+            for args in calls:
+                self.last = self.function(*args)
+            best_s = min(best_s, (time.perf_counter() - begun) / len(calls))
+            torch.cuda.synchronize()
+        return best_s
+
+    def _capture(self, stream: torch.cuda.Stream) -> None:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                self._results = [self.function(*args) for args in self.calls]
+            graph.replay()
+            torch.cuda.synchronize()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            self.mode, self.why = "burst", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            self._results = []
+            del graph
+            gc.collect()
+            torch.cuda.synchronize()  # raises where the GPU itself is at fault
+            self._burst()
+            return
+        self.graph, self.last = graph, self._results[-1]
+
+    def _burst(self) -> float:
+        torch.cuda.synchronize()
+        begun = time.perf_counter()
+        for args in self.calls:
+            self.last = self.function(*args)
+        torch.cuda.synchronize()
+        return (time.perf_counter() - begun) / len(self.calls)
+
+    def run(self, times: int) -> list[float]:
+        if self.graph is None:
+            return [self._burst() for _ in range(times)]
+        marks = [torch.cuda.Event(enable_timing=True) for _ in range(times + 1)]
+        marks[0].record()
+        for mark in marks[1:]:
+            self.graph.replay()
+            mark.record()
+        torch.cuda.synchronize()
+        return [a.elapsed_time(b) / 1e3 / len(self.calls) for a, b in zip(marks, marks[1:], strict=False)]
+
+    def kernels(self) -> list[list[Any]]:
+        """Run the block once under CUPTI (torch's profiler): [name, start in ns, duration in ns] of all its device
+        work, on every stream."""
+        from torch.profiler import ProfilerActivity, profile
+
+        with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as seen:
+            self.run(1)
+        found = [e for e in seen.events() if e.device_type == torch.autograd.DeviceType.CUDA]
+        return [[e.name[:200], int(e.time_range.start * 1e3), int(e.time_range.elapsed_us() * 1e3)] for e in found]
