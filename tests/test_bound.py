@@ -60,6 +60,47 @@ def test_warm_rows_use_the_rate_of_their_size_and_cold_rows_that_of_memory() -> 
     assert bound(cost, cpu(), cold=True).achievable_s == pytest.approx((1 << 20) / (80 * GB))
 
 
+def gpu(**changes: object) -> Device:
+    """An H200 as it was measured: cold rates below those of its cache, and a floor of one launch in a graph."""
+    cold = {f"cold_{k}": ((1 << 20, 1000.0 * GB), (1 << 30, r * GB)) for k, r in RATES.items()}
+    warm = {k: ((1 << 20, 5000.0 * GB), (1 << 30, r * GB)) for k, r in RATES.items()}
+    matrix = {"bfloat16": 800e12, "tf32": 400e12, "float32": 50e12}
+    fields = {"matrix": matrix, "call_s": 12e-6, "graph_launch_s": 1.3e-6, "special_per_s": 4e12}
+    return H200.with_(profile=profile(**{**cold, **warm, **fields, **changes}))
+
+
+RATES = {"copy": 4200.0, "read": 4450.0, "write": 4650.0}
+
+
+def test_cold_rows_of_a_gpu_take_the_rates_that_were_measured_cold_at_their_size() -> None:
+    small = Cost(bytes_read=1 << 19, bytes_written=1 << 19)
+    assert bound(small, gpu(), cold=True).achievable_s == pytest.approx(1.3e-6)
+    few_launches = gpu(graph_launch_s=1e-9)
+    assert bound(small, few_launches, cold=True).terms["memory"] == pytest.approx((1 << 20) / (1000 * GB))
+    assert bound(small, few_launches, cold=False).terms["memory"] == pytest.approx((1 << 20) / (5000 * GB))
+    large = bound(Cost(bytes_read=8 * GB, bytes_written=4 * GB), gpu())
+    assert large.achievable_s == pytest.approx(8 / 4200 + 4 / 4450)
+
+
+def test_the_floor_of_a_gpu_is_a_launch_in_a_graph() -> None:
+    found = bound(Cost(bytes_read=4, bytes_written=4), gpu())
+    assert (found.limiter, found.achievable_s, found.quality) == ("call", 1.3e-6, "ok")
+    assert "one launch in a graph" in found.derivation
+
+
+def test_float32_products_are_held_to_float32_unless_tf32_is_in_the_cost() -> None:
+    work = Cost(bytes_read=1, bytes_written=1, flops={"float32": 10**14})
+    assert bound(work, gpu()).achievable_s == pytest.approx(2.0)
+    assert bound(work.with_(flops={"tf32": 10**14}), gpu()).achievable_s == pytest.approx(0.25)
+    assert bound(work, gpu()).quality == "narrow"
+
+
+def test_a_gpu_that_others_used_gives_a_loose_bound() -> None:
+    found = bound(Cost(bytes_read=GB, bytes_written=GB), gpu(load=0.8))
+    assert found.quality == "loose"
+    assert "others used the GPU" in found.derivation
+
+
 @pytest.mark.parametrize(
     ("cost", "limiter", "expected_s"),
     [

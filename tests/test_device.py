@@ -24,6 +24,7 @@ from tilewright.device import (
 )
 from tilewright.device.machine import available_cores, available_memory_bytes, cpu_arch, peaks_of
 from tilewright.device.stored import known_peaks, load_profile, profile_path
+from tilewright.measure.streams import streams
 
 V2 = {"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}
 V3 = V2 | {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}
@@ -213,6 +214,30 @@ def test_datasheet_rates_are_dense_and_agree_with_units_and_clock(peaks: Peaks) 
     assert peaks.max_clock_hz is not None
     assert peaks.clock_hz <= peaks.max_clock_hz <= 1.25 * peaks.clock_hz
     assert peaks.source
+
+
+def test_exp_on_registers_is_exp_and_sets_the_ceiling(small: Device) -> None:
+    loops = streams()
+    if loops is None:
+        pytest.skip("no C++ compiler")
+    x = torch.linspace(0, 87, 1 << 14)
+    y = x.clone()
+    loops.repeat_exp(y, 1)
+    exact = torch.exp(-x.double())
+    assert float(((y - exact) / exact).abs().max()) < 2 * torch.finfo(torch.float32).eps
+    loops.repeat_exp(y, 2)
+    assert torch.allclose(y, torch.exp(-torch.exp(-exact)).float())
+    counted: list[int] = []
+
+    def repeat_exp(values: torch.Tensor, rounds: int) -> None:
+        counted.append(values.numel() * rounds)
+        loops.repeat_exp(values, rounds)
+
+    profile = calibrate(small, quick=True, streams=loops._replace(repeat_exp=repeat_exp)).profile
+    assert profile is not None
+    assert counted
+    x, out = torch.randn(1 << 16), torch.empty(1 << 16)
+    assert profile.special_per_s >= 0.5 * x.numel() / ceilings.best_median_s(lambda: torch.exp(x, out=out), 1e-3)
 
 
 def test_a_profile_must_hold_real_rates() -> None:

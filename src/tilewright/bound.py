@@ -7,8 +7,11 @@ fastest number format that could stand in for theirs. It needs a datasheet and a
 cost may hold work that a better algorithm leaves out. A CPU has no datasheet bandwidth here, so it rejects nothing.
 
 `achievable_s` is the same work at this machine's measured ceilings, the longest of four: memory, in the workload's
-read:write mix and at its size; matrix rate of the dtype; special functions; one call. They are assumed to overlap
-fully. A kernel may be faster than that, and the fraction is then shown above 100 %.
+read:write mix and at its size; matrix rate of the dtype; special functions; one call, which on a GPU is one launch
+inside a CUDA graph. They are assumed to overlap fully. A kernel may be faster than that, and the fraction is then
+shown above 100 %. On a GPU, cold rows take the rates that were measured on buffers rotated beyond the cache, where
+outputs are written to memory too; matrix rates are those of a cool GPU; and float32 means float32: a workload that
+allows TF32 says "tf32" in its cost.
 
 Quality of `achievable_s`:
 - narrow   the cost is declared, one limit stands out, and every rate in it was measured;
@@ -107,15 +110,17 @@ def _measured(cost: Cost, profile: Profile, cold: bool) -> Bound:
         terms["special"] = cost.special / profile.special_per_s
         rate_text = units.operations(profile.special_per_s, "op/s")
         texts.append(f"{units.operations(cost.special, 'op')} special functions at {rate_text}")
-    terms["call"] = profile.call_s
-    texts.append(f"one call {units.seconds(profile.call_s)}")
+    terms["call"] = profile.graph_launch_s or profile.call_s
+    floor = "one launch in a graph" if profile.graph_launch_s else "one call"
+    texts.append(f"{floor} {units.seconds(terms['call'])}")
     limiter: Limiter = max(terms, key=terms.__getitem__)
     fresh_s = cost.bytes_written / rate_at(profile.fresh_write, cost.bytes_written) if profile.fresh_write else None
     if fresh_s and fresh_s > terms[limiter]:
         texts.append(f"not in the bound: page faults of fresh outputs, {units.seconds(fresh_s)}")
     busy = profile.load > _BUSY_LOAD
     if busy:
-        texts.append(f"measured while others kept {profile.load:.1f} cores busy: calibrate again")
+        others = "used the GPU" if profile.graph_launch_s else f"kept {profile.load:.1f} cores busy"
+        texts.append(f"measured while others {others}: calibrate again")
     loose = cost.quality == "counted" or substituted or busy
     return Bound(
         achievable_s=terms[limiter],
@@ -143,18 +148,21 @@ def _overlap_quality(terms: dict[Limiter, float], limiter: Limiter, fresh_s: flo
 
 def _memory_time(cost: Cost, profile: Profile, cold: bool) -> tuple[float, str]:
     """Time to move the bytes: as much as possible as a copy, the rest as reads or as writes alone."""
-    moved = cost.bytes_read + cost.bytes_written
-    size = max(moved, profile.copy[-1][0]) if cold else moved
-    both = min(cost.bytes_read, cost.bytes_written)
+    moved, both = cost.bytes_read + cost.bytes_written, min(cost.bytes_read, cost.bytes_written)
+    copy, read, write, size = profile.copy, profile.read, profile.write, moved
+    if cold and profile.cold_copy and profile.cold_read and profile.cold_write:
+        copy, read, write = profile.cold_copy, profile.cold_read, profile.cold_write
+    elif cold:  # curves of one buffer show memory only where it is larger than every cache
+        size = max(moved, copy[-1][0])
     parts = (
-        (2 * both, rate_at(profile.copy, size), "copy"),
-        (cost.bytes_read - both, rate_at(profile.read, size), "read"),
-        (cost.bytes_written - both, rate_at(profile.write, size), "write"),
+        (2 * both, rate_at(copy, size), "copy"),
+        (cost.bytes_read - both, rate_at(read, size), "read"),
+        (cost.bytes_written - both, rate_at(write, size), "write"),
     )
     total_s = sum(count / rate for count, rate, _ in parts)
     rates = ", ".join(f"{name} {units.bandwidth(rate)}" for count, rate, name in parts if count)
-    read, written = units.byte_count(cost.bytes_read), units.byte_count(cost.bytes_written)
-    return total_s, f"{read} read + {written} written at {rates or 'no traffic'}"
+    work = f"{units.byte_count(cost.bytes_read)} read + {units.byte_count(cost.bytes_written)} written"
+    return total_s, f"{work} at {rates or 'no traffic'}"
 
 
 def _matrix_rate(dtype: str, profile: Profile) -> tuple[float | None, str]:

@@ -45,6 +45,15 @@ def byte_count(value: float | None) -> str:
     return _scaled(value, ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")))
 
 
+def binary_bytes(value: float | None) -> str:
+    """Binary units, for sizes that are powers of two."""
+    return _scaled(value, ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")))
+
+
+def frequency(hertz: float | None) -> str:
+    return _scaled(hertz, ((1e9, "GHz"), (1e6, "MHz"), (1.0, "Hz")))
+
+
 def bandwidth(bytes_per_s: float | None) -> str:
     return _scaled(bytes_per_s, ((1e12, "TB/s"), (1e9, "GB/s"), (1e6, "MB/s"), (1.0, "B/s")))
 

@@ -18,14 +18,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .nouns import Curve, Device, DeviceUnavailable, Profile
+from . import ceilings_cuda
+from .nouns import Curve, Device, Profile
 from .stored import store_profile
 
 if TYPE_CHECKING:
     import torch
 
 Progress = Callable[[str], None]
-Streams = tuple[Callable[["torch.Tensor", "torch.Tensor"], None], Callable[["torch.Tensor"], None]]
+Streams = tuple[
+    Callable[["torch.Tensor", "torch.Tensor"], None],
+    Callable[["torch.Tensor"], None],
+    Callable[["torch.Tensor", int], None],
+]
 
 _SMALLEST_BYTES = 32 << 10
 _ASSUMED_CACHE_BYTES = 32 << 20  # where the machine does not report its last-level cache
@@ -48,23 +53,19 @@ _THOROUGH, _QUICK = _Effort(0.025, 0.12, 1), _Effort(0.008, 0.04, 3)
 def calibrate(
     device: Device, progress: Progress | None = None, *, quick: bool = False, streams: Streams | None = None
 ) -> Device:
-    """Measure `device` (10 to 20 s), store the profile for later runs, and return the device with it attached.
+    """Measure `device` (10 to 30 s), store the profile for later runs, and return the device with it attached.
 
-    `quick` takes 3 to 4 s, for a machine that was never measured: fewer sizes, less repetition, lower certainty.
-    `streams` are further ways to copy(target, source) and fill(target) float32 tensors, as measure.streams has them.
+    `quick` takes 3 to 5 s, for a machine that was never measured: fewer sizes, less repetition, lower certainty.
+    `streams` are further ways for a CPU, as measure.streams has them: copy(target, source) and fill(target) over
+    float32 tensors, and repeat_exp(values, rounds), which applies exp to registers.
 
     Raises DeviceUnavailable for a device that cannot be measured here. A cache folder that cannot be written is
     reported through `progress`, and the profile then lives as long as the returned device.
     """
     say = progress or (lambda _: None)
-    if device.kind != "cpu":
-        raise DeviceUnavailable("this version measures CPUs only: bounds of a GPU use its datasheet rates")
-    started, load = time.perf_counter(), os.getloadavg()[0]
-    if load > 0.5:
-        say(f"other processes keep {load:.1f} cores busy: measure again on a quiet machine for the true ceilings")
-    with _threads(int(device.fingerprint.get("threads") or device.cores)):  # type: ignore[arg-type]
-        profile = _measure_cpu(device, say, _QUICK if quick else _THOROUGH, streams)
-    profile = profile.with_(seconds=round(time.perf_counter() - started, 2), load=round(load, 2), quick=quick)
+    started = time.perf_counter()
+    measured = ceilings_cuda.measure(device, say, quick) if device.kind == "cuda" else _cpu(device, say, quick, streams)
+    profile = measured.with_(seconds=round(time.perf_counter() - started, 2), quick=quick)
     try:
         say(f"stored {store_profile(profile)}")
     except OSError as error:
@@ -96,6 +97,15 @@ def best_median_s(op: Callable[[], object], budget_s: float) -> float:
             return best_s
 
 
+def _cpu(device: Device, say: Progress, quick: bool, streams: Streams | None) -> Profile:
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        say(f"other processes keep {load:.1f} cores busy: measure again on a quiet machine for the true ceilings")
+    with _threads(int(device.fingerprint.get("threads") or device.cores)):  # type: ignore[arg-type]
+        profile = _measure_cpu(device, say, _QUICK if quick else _THOROUGH, streams)
+    return profile.with_(load=round(load, 2))
+
+
 def _measure_cpu(device: Device, say: Progress, effort: _Effort, streams: Streams | None) -> Profile:
     import torch
 
@@ -125,7 +135,7 @@ def _measure_cpu(device: Device, say: Progress, effort: _Effort, streams: Stream
         fresh_write=fresh,
         matrix=matrix,
         call_s=_call_s(4 * effort.op_s),
-        special_per_s=_special_per_s(4 * effort.op_s),
+        special_per_s=_special_per_s(4 * effort.op_s, streams),
         fingerprint=device.fingerprint,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -223,14 +233,18 @@ def _call_s(budget_s: float) -> float:
     return best_median_s(lambda: torch.neg(x, out=out), budget_s)
 
 
-def _special_per_s(budget_s: float) -> float:
-    """The best rate of exp over float32 data of several sizes (functions per second)."""
+def _special_per_s(budget_s: float, streams: Streams | None) -> float:
+    """The best rate of exp in float32 (functions per second): torch's over data of several sizes, and, where the
+    caller has it, that of a loop which keeps its numbers in registers."""
     import torch
 
     best = 0.0
     for count in (1 << 14, 1 << 16, 1 << 18, 1 << 20):
         x, out = torch.randn(count), torch.empty(count)
         best = max(best, count / best_median_s(lambda x=x, out=out: torch.exp(x, out=out), budget_s))  # type: ignore[misc]
+    if streams:
+        values, rounds = torch.rand(1 << 14), 64
+        best = max(best, _best_rate(values.numel() * rounds, [lambda: streams[2](values, rounds)], budget_s))
     return best
 
 
