@@ -168,6 +168,8 @@ def test_hard_bound_of_operations_allows_the_highest_clock_and_the_fastest_forma
     fp32 = bound(Cost(bytes_read=1, bytes_written=1, flops={"float32": 10**15}), H200).hard_s
     assert fp32 is not None
     assert fp32 < 10**15 / 494.7e12  # no slower than the tf32 datasheet rate
+    more = bound(Cost(bytes_read=1, bytes_written=1, flops={"bfloat16": 10**15}), H200.with_(cores=2 * 132)).hard_s
+    assert more == pytest.approx(bf16 / 2)
 
 
 @pytest.mark.parametrize(

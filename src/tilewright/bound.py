@@ -208,6 +208,7 @@ def _hard(cost: Cost, device: Device) -> tuple[float | None, str]:
     memory_s = (cost.bytes_read + max(0, cost.bytes_written - cache_bytes)) / peaks.bytes_per_s
     clocks = [c for c in (device.max_clock_hz, peaks.max_clock_hz) if c]
     boost = max(1.0, max(clocks) / peaks.clock_hz) if clocks and peaks.clock_hz else 1.0
+    boost *= max(1.0, device.cores / peaks.units) if peaks.units else 1.0  # a part with more units than the datasheet's
     compute_s = 0.0
     for dtype, flops in cost.flops.items():
         own = _family(dtype)
