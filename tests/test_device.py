@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from pathlib import Path
@@ -11,7 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tilewright import show
 from tilewright.device import (
+    ClockSample,
     Device,
     DeviceUnavailable,
     Peaks,
@@ -245,3 +248,58 @@ def test_a_profile_must_hold_real_rates() -> None:
         Profile(
             copy=((1, 0.0),), read=(), write=(), matrix={}, call_s=1e-6, special_per_s=1.0, fingerprint={}, created=""
         )
+
+
+def gpu_profile(**changes: object) -> Profile:
+    curve = ((1 << 20, 1.0e12), (1 << 28, 4.2e12), (2 << 30, 4.3e12))
+    fields = {
+        "matrix": {"bfloat16": 800e12, "float32": 51e12},
+        "call_s": 12e-6,
+        "special_per_s": 4e12,
+        "fingerprint": {"kind": "cuda"},
+        "created": "2026-11-20T13:00:00+00:00",
+    }
+    return Profile(copy=curve, read=curve, write=curve, **{**fields, **changes})
+
+
+def test_a_profile_of_before_there_were_gpu_fields_is_still_read() -> None:
+    old = json.loads(gpu_profile().to_json())
+    new_fields = ("cold_copy", "matrix_sustained", "launch_s", "graph_launch_s", "clocks", "power_limit_w")
+    read = Profile.from_json(json.dumps({k: v for k, v in old.items() if k not in new_fields}))
+    assert read == gpu_profile()
+    assert (read.cold_copy, read.matrix_sustained, read.graph_launch_s) == ((), {}, None)
+
+
+def test_a_gpu_is_shown_with_its_ceilings_beside_the_datasheet(capsys: pytest.CaptureFixture[str]) -> None:
+    profile = gpu_profile(
+        cold_copy=((1 << 20, 0.5e12), (1 << 28, 4.2e12), (2 << 30, 4.3e12)),
+        cold_read=((1 << 20, 0.5e12),),
+        cold_write=((1 << 20, 0.5e12),),
+        matrix_sustained={"bfloat16": 690e12, "float32": 48e12},
+        graph_launch_s=0.9e-6,
+        clocks={"sustained bfloat16": ClockSample(sm_clock_hz=1.485e9, power_w=699.6, throttle=("power cap",))},
+        power_limit_w=700,
+    )
+    gpu = Device(
+        kind="cuda",
+        name="NVIDIA H200",
+        arch="sm_90",
+        cores=132,
+        cache_bytes=60 << 20,
+        memory_bytes=150 * 10**9,
+        max_clock_hz=1.98e9,
+        index=1,
+        peaks=peaks_of("NVIDIA H200"),
+        profile=profile,
+    )
+    show.device(gpu)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "device cuda:1: NVIDIA H200 (sm_90, 132 multiprocessors, up to 1.98 GHz)" in lines
+    assert "one call 12.0 µs until its result is there; launch in a graph 900 ns" in lines
+    assert "bytes moved 1.00 MiB 256 MiB 2.00 GiB" in lines
+    assert "copy, cold 500 GB/s 4.20 TB/s 4.30 TB/s" in lines
+    assert "copy, in cache 1.00 TB/s – –" in lines
+    assert "bfloat16 800 Tflop/s 81 % 690 Tflop/s 1.49 GHz 700 W power cap" in lines
+    assert "float32 51.0 Tflop/s 76 % 48.0 Tflop/s – –" in lines
+    show.device(gpu.with_(profile=None))
+    assert "measured not yet: tilewright device --calibrate" in " ".join(capsys.readouterr().out.split())

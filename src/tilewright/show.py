@@ -167,7 +167,7 @@ def device(machine: Any) -> None:
     if profile.power_limit_w:
         rows.append(["power limit", f"{profile.power_limit_w:.0f} W"])
     _table(out, ["", ""], rows, header=False)
-    _memory_rates(out, profile)
+    _memory_rates(out, profile, machine.cache_bytes)
     _matrix_rates(out, profile, machine.peaks)
 
 
@@ -184,12 +184,12 @@ def _call_costs(profile: Any) -> str:
     )
 
 
-def _memory_rates(out: Console, profile: Any) -> None:
+def _memory_rates(out: Console, profile: Any, cache_bytes: int) -> None:
     """Rates by bytes moved, at most eight sizes of each curve, the largest among them."""
     curves = {"copy": profile.copy, "read": profile.read, "write": profile.write}
     if profile.cold_copy:
         cold = {"copy": profile.cold_copy, "read": profile.cold_read, "write": profile.cold_write}
-        warm = {f"{k}, in cache": [p for p in v if p not in cold[k]] for k, v in curves.items()}
+        warm = {f"{k}, in cache": [p for p in v if p[0] <= cache_bytes] for k, v in curves.items()}
         curves = {f"{k}, cold": v for k, v in cold.items()} | warm
     sizes = [size for size, _ in profile.copy]
     sizes = sizes[:: -max(1, -(-len(sizes) // 8))][::-1]

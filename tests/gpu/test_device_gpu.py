@@ -51,7 +51,7 @@ def test_a_gpu_that_is_not_there_is_said() -> None:
 
 
 def test_no_rate_is_above_the_datasheet_and_none_is_far_below(gpu: Device, profile: Profile) -> None:
-    """Where the datasheet is known. Half of it is reached by any sane way; a clock above the rated one is allowed."""
+    """Where the datasheet is known. 40 % of it is reached by any sane way; a clock above the rated one is allowed."""
     if gpu.peaks is None:
         pytest.skip(f"no datasheet of {gpu.name}")
     for curve in (profile.cold_copy, profile.cold_read, profile.cold_write):
@@ -59,11 +59,11 @@ def test_no_rate_is_above_the_datasheet_and_none_is_far_below(gpu: Device, profi
         assert max(rate for _, rate in curve) <= gpu.peaks.bytes_per_s
     boost = (gpu.max_clock_hz or gpu.peaks.clock_hz or 1.0) / (gpu.peaks.clock_hz or 1.0)
     for dtype, rate in profile.matrix.items():
-        assert 0.5 < rate / gpu.peaks.flops[dtype] <= max(1.0, boost), dtype
+        assert 0.4 < rate / gpu.peaks.flops[dtype] <= max(1.0, boost), dtype
 
 
 def test_the_cache_is_faster_than_the_memory(gpu: Device, profile: Profile) -> None:
-    within = [n for n, _ in profile.read if gpu.cache_bytes / 8 <= n <= gpu.cache_bytes / 2]
+    within = [n for n, _ in profile.read if 0.05 * gpu.cache_bytes <= n <= 0.6 * gpu.cache_bytes]
     assert within
     for warm, cold in ((profile.copy, profile.cold_copy), (profile.read, profile.cold_read)):
         assert all(dict(warm)[n] > dict(cold)[n] for n in within)

@@ -49,12 +49,12 @@ def _exp_kernel(out, rounds, BLOCK: tl.constexpr, UNROLL: tl.constexpr):
     tl.store(out + at, x)
 
 
-# (BLOCK, warps) and (BLOCK, ROUNDS, warps), the best on most sizes first. Two 16-byte accesses of each thread beat more
-# of them, which leave fewer threads.
-COPY_SHAPES = ((1024, 4), (2048, 8), (512, 4))
-READ_SHAPES = ((1024, 2, 4), (1024, 1, 4), (2048, 2, 8))
-WRITE_SHAPES = ((1024, 4), (2048, 4))
-_EXP_BLOCK, _EXP_UNROLL = 1024, 8
+# (BLOCK, warps) and (BLOCK, ROUNDS, warps), the best on most sizes first. One 16-byte access of each thread beats more
+# of them; but blocks below 4 KiB of traffic are limited by the rate at which blocks are started.
+COPY_SHAPES = ((1024, 8), (512, 4), (1024, 4))
+READ_SHAPES = ((1024, 1, 8), (1024, 1, 4), (1024, 2, 4))
+WRITE_SHAPES = ((1024, 4), (1024, 8))
+_EXP_BLOCK, _EXP_WARPS, _EXP_UNROLL = 1024, 2, 8
 
 
 def copies(view: torch.Tensor) -> list[Call]:
@@ -78,7 +78,7 @@ def exps(out: torch.Tensor, rounds: int) -> tuple[Call, int]:
     """A call that applies exp to registers, `rounds` times 8 on each element of float32 `out` (a multiple of 1024),
     which holds the results; and the number of exp in it."""
     grid = (out.numel() // _EXP_BLOCK,)
-    call = partial(_exp_kernel[grid], out, rounds, BLOCK=_EXP_BLOCK, UNROLL=_EXP_UNROLL, num_warps=4)
+    call = partial(_exp_kernel[grid], out, rounds, BLOCK=_EXP_BLOCK, UNROLL=_EXP_UNROLL, num_warps=_EXP_WARPS)
     return call, out.numel() * rounds * _EXP_UNROLL
 
 
