@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulated import PROBLEM, Clock, Machine, kernel
-from tilewright import units
+from tilewright import bench_rows, units
 from tilewright.candidate import Status
 from tilewright.optimize import Settings, optimize
 from tilewright.record import StoreError
@@ -35,9 +35,10 @@ from tilewright.report import (
     charts,
     highlight,
     render,
-    render_bench,
 )
+from tilewright.report.from_bench import view_of as bench_view_of
 from tilewright.report.svg import Scale, linear_ticks, log_ticks, spread
+from tilewright.results import BenchResult, BenchRow
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
 BOUND_S = 3.4e-3
@@ -250,33 +251,47 @@ def test_rooflines_stay_inside_their_picture(
     assert all(-0.1 <= x <= width + 0.1 and -0.1 <= y <= height + 0.1 for x, y in places)
 
 
-def test_bench_rows_make_a_page_with_their_own_baselines() -> None:
-    def line(impl: str, time_s: float | None, verified: bool = True) -> dict[str, object]:
-        about = {
-            "op": "rms_norm",
-            "impl": impl,
-            "workload": "w",
-            "device": "A CPU",
-            "method": "blocks",
-            "state": "warm",
-        }
-        fraction, speedup = (2e-4 / time_s, {"eager": 8e-4 / time_s}) if time_s else (None, {})
-        times = {
-            "median_s": time_s,
-            "ci_low_s": None,
-            "ci_high_s": None,
-            "bound_s": 2e-4,
-            "fraction_of_bound": fraction,
-        }
-        return {**about, **times, "verified": verified, "speedup": speedup}
+def bench_row(impl: str, time_s: float | None, status: str = "PASSED", **more: object) -> BenchRow:
+    about = {"op": "rms_norm", "workload": "w", "device": "cpu", "method": "blocks", "state": "cold", "bound_s": 2e-4}
+    times = {"median_s": time_s, "ci_low_s": 0.99 * time_s, "ci_high_s": 1.01 * time_s} if time_s else {}
+    more |= {"fraction_of_bound": 2e-4 / time_s, "speedup": {"eager": 8e-4 / time_s}} if time_s else {}
+    return BenchRow(**{**about, **times, **more}, impl=impl, status=status, verified=status == "PASSED")
 
-    rows = [line("eager", 8e-4), line("cpp", 1.6e-4), line("fast but wrong", 1e-5, False), line("none", None, False)]
-    html = render_bench(rows, environment=(("torch", "2"),))
+
+BENCH = BenchResult(
+    rows=(
+        bench_row("cpp", 1.6e-4),
+        bench_row("slower", 5e-4),
+        bench_row("eager", 8e-4, baseline=True),
+        bench_row("broken", None, "INCORRECT_NUMERICAL", detail=HOSTILE),
+        bench_row("eager", 4e-4, baseline=True, op="softmax"),
+    ),
+    environment={"device": "A CPU", "device_arch": "x86-64-v4", "memory_bytes": 1 << 30},
+    notes=(HOSTILE,),
+)
+
+
+def test_a_bench_result_makes_a_page() -> None:
+    html = render(bench_view_of(BENCH))
     page = Page(html)
-    assert "2 NOT VERIFIED" in page.text
-    assert "125 %" in page.text
+    assert page.open == []
+    assert page.count("svg") == 2
     winners = re.findall(r'<tr class="winner"><td title="([^"]*)"', html)
-    assert [unescape(w) for w in winners] == ["cpp"]
+    assert [unescape(w) for w in winners] == ["cpp"]  # a baseline alone wins nothing
+    for words in ("1 NOT VERIFIED", "rms_norm · w", "softmax · w", "125 %", "5.00", "cold inputs", "A CPU", "1.07 GB"):
+        assert words in page.text, words
+    assert "<script" not in html
+    assert page.text.count(HOSTILE) == 2
+
+
+def test_a_bench_result_without_rows_has_a_page() -> None:
+    assert "VERIFIED" in Page(render(bench_view_of(BenchResult(rows=())))).text
+
+
+def test_bench_leaves_the_page_beside_the_result(tmp_path: Path) -> None:
+    bench_rows.store(BENCH, tmp_path)
+    assert (tmp_path / "bench.html").read_text() == render(bench_view_of(BENCH))
+    assert bench_rows.stored_rows(tmp_path).keys() >= {("rms_norm", "cpp", "w", "cpu")}
 
 
 @pytest.mark.parametrize("source", [SOURCE, "def broken(:\n", "x = 'a' # b\x0cy\n", "", 's = """\nunclosed'])
@@ -407,10 +422,11 @@ def look(html: str, width: int, folder: Path, *options: str) -> tuple[list[str],
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium or Chrome")
 @pytest.mark.parametrize("width", [400, 1400])
-def test_a_browser_lays_the_page_out_without_overflow_or_errors(width: int, tmp_path: Path) -> None:
-    (scroll, pictures, visible, _), log = look(render(full_view()), width, tmp_path)
+@pytest.mark.parametrize("view", [full_view(), bench_view_of(BENCH)], ids=["run", "bench"])
+def test_a_browser_lays_the_page_out_without_overflow_or_errors(view: RunView, width: int, tmp_path: Path) -> None:
+    (scroll, pictures, visible, _), log = look(render(view), width, tmp_path)
     assert int(scroll) <= width
-    assert int(pictures) == 4
+    assert int(pictures) == (4 if view.kind == "optimize" else 2)
     assert visible == "true"
     assert "CONSOLE" not in log
 

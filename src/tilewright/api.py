@@ -106,7 +106,7 @@ def bench(
     """Time what `targets_` name, each verified first, paired and interleaved with `baselines` in fresh processes.
 
     `workload` is one by name, "all", or None for those that suit the device. With `out`, the result is also written
-    to out/bench.json, which `compare` reads.
+    to out/bench.json, which `compare` reads, and as a page to out/bench.html.
     """
     for name in baselines:
         if name not in bench_rows.BASELINES:
@@ -128,10 +128,14 @@ def bench(
         for one in chosen:
             _say(progress, f"{found.name} on {one.name}")
             rows += bench_rows.rows_of(found.problem, one, found.candidates, baselines, machine)
-    result = BenchResult(rows=tuple(rows), environment=environment(machine), notes=tuple(notes))
+    result = BenchResult(
+        rows=tuple(rows),
+        environment=environment(machine),
+        source_digests=bench_rows.source_digests((p.problem for p in planned), machine),
+        notes=tuple(notes),
+    )
     if out is not None:
-        folder = _folder(out)
-        (folder / bench_rows.BENCH_FILE).write_text(result.to_json(indent=1) + "\n")
+        bench_rows.store(result, _folder(out))
     return result
 
 

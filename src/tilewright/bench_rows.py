@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from . import ops
 from .candidate import Candidate, Status
 from .device import Device
 from .evaluate import Evaluator
@@ -16,10 +17,13 @@ from .optimize import proposers
 from .optimize.context import Context
 from .problem import Problem, Workload
 from .record import Record
+from .report import render
+from .report.from_bench import view_of
 from .results import BenchResult, BenchRow, ComparedRow
 
 BASELINES = {"eager": "eager", "compile": "compiled"}
 BENCH_FILE = "bench.json"
+BENCH_PAGE = "bench.html"
 _BUSY = (Status.TIMING_INCONSISTENT, Status.UNSTABLE, Status.INFRA_ERROR)
 
 
@@ -87,6 +91,18 @@ def _baseline(problem: Problem, workload: Workload, name: str, machine: Device) 
     context = Context(problem=problem, workload=workload, device=machine.kind, budget_s=0.0)
     found = next(iter(proposers.get(BASELINES[name]).propose(context)))
     return found.with_(name=name)
+
+
+def source_digests(problems: Iterable[Problem], machine: Device) -> dict[str, str]:
+    """Return the digests of the sources of those of `problems` that are operators of the library, by name."""
+    names = [p.name for p in problems if p.name in ops.names() and p is ops.get(p.name)]
+    return {name: ops.source_digest(name, machine.arch) for name in names}
+
+
+def store(result: BenchResult, folder: Path) -> None:
+    """Write `result` into `folder`, for `--compare` and for people."""
+    (folder / BENCH_FILE).write_text(result.to_json(indent=1) + "\n")
+    (folder / BENCH_PAGE).write_text(render(view_of(result)), encoding="utf-8")
 
 
 def stored_rows(path: str | Path) -> dict[tuple[str, ...], BenchRow]:

@@ -70,10 +70,12 @@ class BenchRow(Noun):
 
 
 class BenchResult(Noun):
-    """Rows in the order asked for, and the environment they were measured in."""
+    """Rows in the order asked for, and the environment they were measured in. `source_digests` are those of the
+    operators at the time, by name (ops.source_digest), so that figures of other sources are known for what they are."""
 
     rows: tuple[BenchRow, ...]
     environment: dict[str, JsonValue] = {}
+    source_digests: dict[str, str] = {}
     notes: tuple[str, ...] = ()
 
     @property

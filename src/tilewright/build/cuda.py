@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+from ..cache import made_cache_folder
 from ..candidate import CandidateError, Status
 from ..schema import content_digest
 from .facts import CompileFacts, cubin_facts, first_line
@@ -91,16 +92,12 @@ def facts(kernel: str, cubin: bytes, target: str, threads: int, dynamic_shared_b
 
 
 def _cache_folder() -> Path:
-    base = os.environ.get("TILEWRIGHT_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "tilewright"
-    )
-    folder = Path(base) / "cuda"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return made_cache_folder("cuda")
     except OSError:  # a read-only home
         folder = Path(tempfile.gettempdir()) / f"tilewright-{os.getuid()}" / "cuda"
         folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        return folder
 
 
 def _with_nvcc(nvcc: str, source: str, target: str, options: tuple[str, ...], timeout_s: float) -> bytes:

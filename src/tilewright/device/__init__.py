@@ -15,7 +15,6 @@ from .ceilings import calibrate
 from .clock_state import ClockSample, ClockState
 from .machine import detect, environment
 from .nouns import Curve, Device, DeviceUnavailable, Peaks, Profile, rate_at
-from .stored import cache_folder
 
 __all__ = [
     "ClockSample",
@@ -25,7 +24,6 @@ __all__ = [
     "DeviceUnavailable",
     "Peaks",
     "Profile",
-    "cache_folder",
     "calibrate",
     "detect",
     "environment",

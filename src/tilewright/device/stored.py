@@ -13,21 +13,15 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
+from ..cache import cache_folder
 from ..schema import canonical_json, content_digest
 from .nouns import Peaks, Profile
 
 log = logging.getLogger("tilewright")
 
 
-def cache_folder() -> Path:
-    """Return $TILEWRIGHT_CACHE, else $XDG_CACHE_HOME/tilewright, else ~/.cache/tilewright (it may not exist yet)."""
-    if own := os.environ.get("TILEWRIGHT_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tilewright"
-
-
 def profile_path(fingerprint: Mapping[str, JsonValue]) -> Path:
-    return cache_folder() / "devices" / f"{content_digest('profile', canonical_json(dict(fingerprint)))}.json"
+    return cache_folder("devices") / f"{content_digest('profile', canonical_json(dict(fingerprint)))}.json"
 
 
 def load_profile(fingerprint: Mapping[str, JsonValue]) -> Profile | None:

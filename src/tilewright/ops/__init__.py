@@ -11,9 +11,11 @@ import pkgutil
 import sys
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .. import sources
 from ..problem import Problem
 
 
@@ -42,6 +44,19 @@ def get(name: str) -> Problem:
     return problem if problem.source else problem.with_(source=inspect.getsource(found))
 
 
+def source_digest(name: str, arch: str = "") -> str:
+    """Return the digest of all that figures of operator `name` depend on in this package: its file or folder, what of
+    `_lib` and of `build` it reaches, and its settings for `arch` (as a device calls itself; for any, if not given).
+
+    Comments, docstrings and layout do not change it. KeyError names the operators that exist.
+    """
+    if name not in names():
+        raise KeyError(f"there is no operator {name!r}; there are {', '.join(names())}")
+    folder = Path(__file__).parent
+    own = sources.files_of(folder / name) if (folder / name).is_dir() else [folder / f"{name}.py"]
+    return sources.digest([*own, *folder.glob(f"{name}.{arch.replace('_', '') or '*'}.json")])
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("_") or name not in names():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; operators: {', '.join(names())}")
@@ -49,7 +64,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({"get", "module", "names", *names()})
+    return sorted({"get", "module", "names", "source_digest", *names()})
 
 
 class _Operators(ModuleType):

@@ -13,7 +13,7 @@ from ..run import Paired, Runner, unpaired
 from ..schema import content_digest
 from .budget import FINALISTS, FRESH_PROCESS_S
 from .history import History, Journal
-from .result import Baseline, Best, Outcome, Result, publish
+from .result import Baseline, Best, Outcome, Result, publish, source_digests
 
 NEAR = 1.25  # a contender further than this behind the first is no finalist
 FIRST_BASELINE_COST_S, FIRST_COST_S = 5.0, 2.0
@@ -164,6 +164,7 @@ class Finals:
         notes = [*self.history.notes, *self.history.skipped.values()]
         if pair is None:
             notes.append("nothing better was found and verified")
+        arch = str(self.history.config.get("environment", {}).get("device_arch", ""))
         return Result(
             status=status,
             run=str(self.journal.store.folder),
@@ -175,6 +176,7 @@ class Finals:
             best=best,
             baselines=baselines,
             notes=tuple(dict.fromkeys(notes)),
+            source_digests=source_digests((p.candidate for p in self.history.proposed.values()), arch),
         )
 
     def _best(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from pydantic import JsonValue
 
+from .. import ops, sources
 from ..candidate import Candidate
 from ..measure.nouns import Comparison
 from ..schema import Noun
@@ -16,6 +19,8 @@ BEST = "best.py"
 RESULT = "result.json"
 
 Outcome = Literal["improved", "level", "nothing_better"]
+
+_CALLS = re.compile(r"\bops(?:\.get\([\"'](\w+)[\"']\)|\.(\w+))")
 
 
 class Baseline(Noun):
@@ -47,7 +52,8 @@ class Best(Noun):
 
 class Result(Noun):
     """The outcome of a run: "improved" (certified and faster than every baseline), "level" (certified and not slower
-    than the best baseline), or "nothing_better" (the best baseline is returned)."""
+    than the best baseline), or "nothing_better" (the best baseline is returned). `source_digests` are those of the
+    operators and generators that the candidates were made from or by, by name."""
 
     status: Outcome
     run: str
@@ -59,10 +65,36 @@ class Result(Noun):
     best: Best | None
     baselines: tuple[Baseline, ...] = ()
     notes: tuple[str, ...] = ()
+    source_digests: dict[str, str] = {}
 
     @property
     def exit_code(self) -> int:
         return 0 if self.status in ("improved", "level") else 1
+
+
+def source_digest(name: str, arch: str = "") -> str:
+    """Return the digest of the sources of `name`, an operator (for `arch`) or a generator, which is a folder beside
+    this file; KeyError for any other name."""
+    folder = Path(__file__).parent / name
+    if name in ops.names():
+        return ops.source_digest(name, arch)
+    if not _generates(name):
+        raise KeyError(f"{name!r} is no operator of the library and no generator of kernels")
+    return sources.digest(sources.files_of(folder))
+
+
+def source_digests(candidates: Iterable[Candidate], arch: str = "") -> dict[str, str]:
+    """Return the digests of all sources in this package that figures of `candidates` depend on: the operators that
+    their texts name, and the generators that wrote those texts."""
+    names = set()
+    for candidate in candidates:
+        called = {word for found in _CALLS.findall(candidate.source) for word in found}
+        names |= called & set(ops.names()) | ({candidate.origin} if _generates(candidate.origin) else set())
+    return {name: source_digest(name, arch) for name in sorted(names)}
+
+
+def _generates(origin: str) -> bool:
+    return origin.isidentifier() and (Path(__file__).parent / origin / "__init__.py").is_file()
 
 
 def publish_best(folder: Path, candidate: Candidate) -> None:

@@ -1,11 +1,11 @@
 """Records -> one self-contained HTML page. Reads records, runs nothing.
 
-`render(RunView)` makes the page of a run, `render_bench(rows)` that of a bench result.
+`render(view)` makes the page; `from_store.view_of(folder)` reads a run, `from_bench.view_of(result)` a bench result.
 """
 
 from __future__ import annotations
 
-from .page import render, render_bench
+from .page import render
 from .view import FailureView, PointView, RoofView, RowView, RunView, WorkloadView
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "RunView",
     "WorkloadView",
     "render",
-    "render_bench",
 ]

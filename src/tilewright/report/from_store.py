@@ -71,7 +71,7 @@ def view_of(folder: str | PathLike[str]) -> RunView:
         source_name=f"{best.get('candidate', '')}, the text that was verified and timed" if best else "",
         facts=tuple(_facts(run)),
         measured=tuple(_measured(run)),
-        environment=tuple(_lines(config.get("environment") or {})),
+        environment=tuple(lines_of(config.get("environment") or {})),
         failures=_failures(history.records.values()),
         notes=tuple(run.result.get("notes") or history.notes),
     )
@@ -195,11 +195,11 @@ def _facts(run: _Run) -> Iterable[tuple[str, str]]:
     record = run.history.certified.get(digest) or run.history.records.get(digest)
     yield "digest", digest
     yield "origin", str(run.best.get("origin", ""))
-    yield from _lines(run.best.get("params") or {})
+    yield from lines_of(run.best.get("params") or {})
     if record is not None:
         yield "language", record.language
-        yield from _lines({k: v for k, v in record.facts.items() if k not in _UNCONTROLLED})
-        yield from _lines(getattr(record.verdict, "facts", None) or {})
+        yield from lines_of({k: v for k, v in record.facts.items() if k not in _UNCONTROLLED})
+        yield from lines_of(getattr(record.verdict, "facts", None) or {})
 
 
 def _measured(run: _Run) -> Iterable[tuple[str, str]]:
@@ -225,7 +225,7 @@ def _measured(run: _Run) -> Iterable[tuple[str, str]]:
         yield "error", f"at most {units.percent(max(margins))} of what is allowed, over {len(margins)} checks"
 
 
-def _lines(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def lines_of(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """(what, value) lines of plain values; nothing that is empty."""
     for key, value in values.items():
         if value in (None, "", [], {}, ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -49,51 +49,6 @@ def render(run: RunView | str | PathLike[str]) -> str:
         failed=sum(len(f.names) for f in run.failures),
         version=__version__,
     )
-
-
-def render_bench(rows: Sequence[Mapping[str, Any]], **about: Any) -> str:
-    """Return the page for the `rows` of a bench result, with fields of RunView in `about` (title, environment, ...).
-
-    Rows are grouped by operator and workload; an implementation that appears as a speed-up column is a baseline.
-    """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((str(row["op"]), str(row["workload"])), []).append(row)
-    workloads = tuple(_bench_workload(op, name, group) for (op, name), group in groups.items())
-    ops = list(dict.fromkeys(op for op, _ in groups))
-    unproved = sum(not row.get("verified", False) for row in rows)
-    about = {
-        "title": ", ".join(ops) or "bench",
-        "status": f"{unproved} NOT VERIFIED" if unproved else "VERIFIED",
-        "summary": f"{len(rows)} timings of {len(ops)} operators on {len(groups)} workloads",
-        "device": str(rows[0].get("device", "")) if rows else "",
-        **about,
-    }
-    return render(RunView(kind="bench", workloads=workloads, **about))
-
-
-def _bench_workload(op: str, name: str, rows: Sequence[Mapping[str, Any]]) -> WorkloadView:
-    baselines = {b for row in rows for b in row.get("speedup") or {}}
-    proved = [r for r in rows if r.get("verified") and r.get("median_s") and r["impl"] not in baselines]
-    fastest = min(proved, key=lambda r: r["median_s"], default=None)
-    views = tuple(
-        RowView(
-            name=str(row["impl"]),
-            status="PASSED" if row.get("verified") else "NOT VERIFIED",
-            role="baseline" if row["impl"] in baselines else "candidate",
-            winner=row is fastest,
-            median_s=row.get("median_s"),
-            low_s=row.get("ci_low_s"),
-            high_s=row.get("ci_high_s"),
-            fraction=row.get("fraction_of_bound"),
-            speedup=row.get("speedup") or {},
-            samples_s=tuple(row.get("samples_s") or ()),
-        )
-        for row in rows
-    )
-    words = [str(rows[0].get(key) or "") for key in ("state", "method")]
-    bound_s = next((row["bound_s"] for row in rows if row.get("bound_s")), None)
-    return WorkloadView(f"{op} · {name}", views, state=", ".join(w for w in words if w), bound_s=bound_s)
 
 
 def _figures(run: RunView, workload: WorkloadView | None) -> list[_Figure]:
