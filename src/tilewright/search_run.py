@@ -10,11 +10,12 @@ from typing import Any
 
 from . import units
 from .candidate import Candidate
-from .device import detect, environment
+from .device import detect
 from .evaluate import Evaluator
 from .formats import InputError
-from .optimize import Result, Settings
+from .optimize import Result, Settings, strategies
 from .optimize import optimize as search
+from .optimize import proposers as proposing
 from .optimize import resume as search_on
 from .optimize.history import History, replay
 from .problem import Problem, Workload
@@ -51,6 +52,8 @@ def begin(
     progress: Say | None,
 ) -> Result:
     """Run a new search in `folder` and return its result with the final table and the path of its page."""
+    _check_names("strategy", [strategy] if strategy else [], strategies.names())
+    _check_names("proposer", proposers or (), proposing.names())
     settings = Settings(seed=secrets.randbits(31), device=device, proposers=proposers)
     settings = replace(settings, strategy=strategy) if strategy else settings
     try:
@@ -65,8 +68,6 @@ def begin(
             progress=_teller(progress),
             make_runner=_runner(allow_weak_sandbox),
         )
-    except ValueError as error:
-        raise InputError(str(error)) from error
     except KeyboardInterrupt:
         raise Interrupted(folder) from None
     return finish(result, folder)
@@ -91,11 +92,11 @@ def finish(result: Result, folder: Path) -> Result:
     page.write_text(render(view_of(folder)), encoding="utf-8")
     store = Store.open(folder, write=False)
     try:
-        table = entries(replay(store))
+        history = replay(store)
     finally:
         store.close()
-    rows = [e.model_dump(mode="json") for e in table]
-    return result.with_(entries=rows, report=str(page), environment=environment())
+    rows = [e.model_dump(mode="json") for e in entries(history)]
+    return result.with_(entries=rows, report=str(page), environment=history.config.get("environment", {}))
 
 
 def entries(history: History) -> list[Entry]:
@@ -170,6 +171,12 @@ def line_of(event: Event) -> str:
         case "declined" | "skipped" | "note" | "infra":
             return f"{at} {body['reason']}"
     return ""
+
+
+def _check_names(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            raise InputError(f"no {what} {name!r}; there are {', '.join(known)}")
 
 
 def _teller(progress: Say | None) -> Callable[[Event], None] | None:
