@@ -7,8 +7,10 @@ truths, one persistent child, and the device. It is the trusted side: candidates
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +22,9 @@ import torch
 
 from .bound import Bound, bound, cost_of
 from .build import prebuild
+from .build.facts import CompileFacts
 from .candidate import Candidate, CandidateError, Status
+from .child.cross import cross_compile, lend_cache
 from .child.process import Child, Limits, cache_folder
 from .child.sandbox import is_weak
 from .child.session import Outcome, Session, arena_bytes, room_for, same_bytes
@@ -80,6 +84,8 @@ class Evaluator:
         self._closed = False
         self._children: dict[str, Child] = {}
         self._served = 0  # candidates that the persistent children have run
+        self._kept = tempfile.TemporaryDirectory(prefix="tilewright-", ignore_cleanup_errors=True)
+        self._ahead: dict[str, tuple[str, list[CompileFacts]]] = {}  # kernels compiled ahead: a cache, and their facts
         self._inputs: list[Inputs] = []
         self._outputs: tuple[torch.Tensor, ...] = ()
 
@@ -90,8 +96,10 @@ class Evaluator:
         Raises CandidateError. Safe to call from several threads once `prepare` has returned."""
         start = time.perf_counter()
         prebuild(candidate)
-        if _compiles_itself(candidate):
+        if compiles_itself(candidate):
             self._compile_once(candidate, patience_s)
+        if self.gpu is not None and candidate.language in ("triton", "gluon"):
+            self._compile_ahead(candidate)
         return time.perf_counter() - start
 
     def make_truths(self, tier: Tier) -> None:
@@ -126,15 +134,15 @@ class Evaluator:
         return self.evaluate(candidate, "certify")
 
     def compare(
-        self, candidates: Sequence[Candidate], budget_s: float = 8.0, sustained: bool = False
+        self, candidates: Sequence[Candidate], budget_s: float = 8.0, thorough: bool = False
     ) -> tuple[dict[str, Record], list[Comparison]]:
         """Time `candidates` paired and interleaved, each in a fresh process of its own. Returns a record for each by
         its digest, and the comparisons, which name candidates by digest. One that fails has its verdict and is left
-        out of the comparisons. `sustained`: on a GPU, also under continuous load."""
+        out of the comparisons. `thorough`: on a GPU, with the kernels that ran, and the time under continuous load."""
         with contextlib.ExitStack() as stack:
             sessions, records = self._open_all(candidates, stack)
             measured, comparisons, failures = compare(
-                sessions, self._inputs, cold=self.cold, budget_s=budget_s, sustained=sustained,
+                sessions, self._inputs, cold=self.cold, budget_s=budget_s, thorough=thorough,
                 inspect=self._inspector(),
             )  # fmt: skip
             for digest, failure in failures.items():
@@ -152,6 +160,7 @@ class Evaluator:
         for child in list(self._children.values()):
             child.close()
         self._children.clear()
+        self._kept.cleanup()
 
     def __enter__(self) -> Evaluator:
         return self
@@ -304,15 +313,20 @@ class Evaluator:
     @contextlib.contextmanager
     def _session(self, candidate: Candidate, fresh: bool) -> Iterator[Session]:
         """A session in the persistent child, or in a fresh one that ends with it."""
-        own = fresh or _compiles_itself(candidate)
+        own = fresh or compiles_itself(candidate)
         waiting = None if fresh else self._children.pop(candidate.digest, None)
         child = waiting or (self._start(candidate) if own else self._persistent(candidate))
         try:
+            self._lend(candidate, child)
             with Session(child, candidate, self.problem, room_for(self._outputs)) as session:
                 yield session
         finally:
             if own:
                 child.close()
+
+    def _lend(self, candidate: Candidate, child: Child) -> None:
+        if candidate.digest in self._ahead:
+            lend_cache(self._ahead[candidate.digest][0], child.scratch)
 
     def _persistent(self, candidate: Candidate) -> Child:
         kind = "interpreter" if self._interpreted(candidate) else "native"
@@ -346,11 +360,20 @@ class Evaluator:
             self._children.pop(candidate.digest, child).close()
             raise
 
+    def _compile_ahead(self, candidate: Candidate) -> None:
+        """Compile the candidate's kernels on the CPU, for a child to find. What fails here, fails there too, or was
+        of no use: the verdict is made on the GPU."""
+        if candidate.digest in self._ahead:
+            return
+        kept = os.path.join(self._kept.name, candidate.digest)
+        found = cross_compile(candidate, self.problem, self.workload, [self.device.arch], keep=kept)
+        self._ahead[candidate.digest] = (kept, [f for f in found if isinstance(f, CompileFacts)])
+
     def _start(self, candidate: Candidate, limits: Limits | None = None) -> Child:
         if self._closed:
             raise CandidateError(Status.INFRA_ERROR, "the evaluator is closed")
         inductor = str(cache_folder("inductor"))
-        compiles = _compiles_itself(candidate)
+        compiles = compiles_itself(candidate)
         return Child(
             arena_bytes(self._inputs, self._outputs),
             limits=limits or self.limits,
@@ -373,6 +396,7 @@ class Evaluator:
         for candidate, child in zip(candidates, children, strict=True):
             try:
                 prebuild(candidate)
+                self._lend(candidate, child)
                 session = Session(child, candidate, self.problem, room_for(self._outputs))
                 sessions[candidate.digest] = stack.enter_context(session)
             except CandidateError as failure:
@@ -389,8 +413,10 @@ class Evaluator:
 
     def _facts(self, session: Session, candidate: Candidate) -> dict[str, Any]:
         facts: dict[str, Any] = {"sandbox": session.sandbox, "threads": session.child.threads, "load_s": session.load_s}
-        if _compiles_itself(candidate):
+        if compiles_itself(candidate):
             facts["proof"] = session.proof()
+        if candidate.digest in self._ahead:
+            facts["compiled"] = [f.model_dump(mode="json") for f in self._ahead[candidate.digest][1]]
         printed = session.child.captured.text() if session.child.captured.total_bytes else ""
         return facts | ({"printed": printed[-4000:]} if printed else {})
 
@@ -493,7 +519,7 @@ def _same_outputs(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> bool:
     return len(a) == len(b) and all(same_bytes(x, y) for x, y in zip(a, b, strict=True))
 
 
-def _compiles_itself(candidate: Candidate) -> bool:
+def compiles_itself(candidate: Candidate) -> bool:
     """Baselines that call torch.compile run in their own process, with a build cache that lasts."""
     return candidate.origin.startswith("compile")
 

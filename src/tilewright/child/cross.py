@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,21 +36,44 @@ class NoFacts(Noun):
 
 
 def cross_compile(
-    candidate: Candidate, problem: Problem, workload: Workload, targets: Sequence[str], timeout_s: float = TIMEOUT_S
+    candidate: Candidate,
+    problem: Problem,
+    workload: Workload,
+    targets: Sequence[str],
+    timeout_s: float = TIMEOUT_S,
+    keep: str | None = None,
 ) -> tuple[CompileFacts | NoFacts, ...]:
     """Return the facts of every kernel that `candidate` launches on `workload`, for each target.
 
-    The launches are recorded on tensors of the workload's shapes; no kernel runs. What fails is in the answer.
+    The launches are recorded on tensors of the workload's shapes; no kernel runs. What fails is in the answer. What was
+    compiled is left in the folder `keep`, as a Triton cache that `lend_cache` gives to a child.
     """
     call = problem.make_inputs(workload, 0)
     scratch = tempfile.mkdtemp(prefix="tilewright-")
     try:
         answer = _ask(_request(candidate, call, targets, scratch), scratch, timeout_s)
+        if keep is not None and os.path.isdir(os.path.join(scratch, "triton")):
+            shutil.copytree(os.path.join(scratch, "triton"), keep, dirs_exist_ok=True)
+            _move_groups(keep, os.path.join(scratch, "triton"))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if "error" in answer:
         return tuple(NoFacts(kernel=candidate.name, target=t, error=answer["error"]) for t in targets)
     return tuple(NoFacts(**f) if "error" in f else CompileFacts(**f) for f in answer["facts"])
+
+
+def lend_cache(kept: str, child_scratch: str) -> None:
+    """Copy a cache that `cross_compile` kept to where a child looks for compiled kernels."""
+    if os.path.isdir(kept):
+        target = os.path.join(child_scratch, "triton")
+        shutil.copytree(kept, target, dirs_exist_ok=True)
+        _move_groups(target, kept)
+
+
+def _move_groups(folder: str, old: str) -> None:
+    """Triton's cache names the files of a kernel by their full paths, which a copy leaves behind."""
+    for group in Path(folder).glob("*/__grp__*.json"):
+        group.write_text(group.read_text().replace(old, folder))
 
 
 def _request(candidate: Candidate, call: Inputs, targets: Sequence[str], scratch: str) -> dict[str, Any]:

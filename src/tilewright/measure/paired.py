@@ -49,11 +49,12 @@ def compare(
     precision: float = 0.005,
     inspect: Inspect | None = None,
     seed: int | None = None,
-    sustained: bool = False,
+    thorough: bool = False,
 ) -> tuple[dict[str, Measurement], list[Comparison], dict[str, CandidateError]]:
     """Return the measurement of every session, the comparison of every ordered pair of them, and the failures of those
     that fell out on the way: crashed, gave a result that `inspect` refused, or lied about their time.
 
+    `thorough`: on a GPU, also look at the kernels that ran, and time each under continuous load.
     Ends when all ratios to the fastest are known within `precision`, or when `budget_s` is used up (at least 8 rounds).
     """
     draw = random.Random(seed)
@@ -72,11 +73,11 @@ def compare(
             break
     for name, track in tracks.items():
         with _noting(failures, name):
-            _last_look(inputs, track, inspect)
+            _last_look(inputs, track, inspect, thorough)
     tracks = {name: track for name, track in tracks.items() if name not in failures}
     measurements = {}
     for name, track in tracks.items():
-        load_s = sustained_seconds(track.session, inputs, track.estimate_s) if sustained else None
+        load_s = sustained_seconds(track.session, inputs, track.estimate_s) if thorough else None
         measurements[name] = _measurement(track, cold, load_s)
     comparisons = [_comparison(tracks, a, b) for a in tracks for b in tracks if a != b]
     return measurements, comparisons, failures
@@ -106,9 +107,10 @@ def _one_block(
         inspect(block.last_slot, block.outcome)
 
 
-def _last_look(inputs: Sequence[Inputs], track: _Track, inspect: Inspect | None) -> None:
+def _last_look(inputs: Sequence[Inputs], track: _Track, inspect: Inspect | None, thorough: bool) -> None:
     assert track.block is not None
-    track.notes.look_at_kernels(len(track.block.slots), track.estimate_s)
+    if thorough:
+        track.notes.look_at_kernels(len(track.block.slots), track.estimate_s)
     if inspect is not None:
         exchange(track.session, inputs, track.block, inspect)
 

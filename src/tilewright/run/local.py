@@ -1,7 +1,8 @@
 """Evaluations on this machine: builds in a pool of as many threads as cores, measurements one at a time.
 
 On a processor that builds and measures, nothing may run beside a measurement. The gate sees to that: a build, and the
-work of the caller, hold it together with others; a measurement holds it alone.
+work of the caller, hold it together with others; a measurement holds it alone. Where a GPU measures, only what uses the
+GPU itself must keep away: torch.compile tunes there, while kernels are compiled ahead on the processor.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from ..build import ToolMissing
 from ..candidate import Candidate, CandidateError, Status
 from ..child.sandbox import is_weak
-from ..evaluate import CannotDo, Evaluator
+from ..evaluate import CannotDo, Evaluator, compiles_itself
 from ..record import Record
 from . import AskBounds, Paired, failed
+
+_AHEAD = 6  # candidates compiled ahead of a GPU: more would be proposed without knowing what came of the last ones
 
 
 class Gate:
@@ -57,14 +60,16 @@ class LocalRunner:
     """Runs an `Evaluator`, which owns one persistent child for its device."""
 
     def __init__(self, evaluator: Evaluator, cores: int | None = None):
-        self.slots = cores or len(os.sched_getaffinity(0))
-        self.refill_at = 0
+        cores = cores or len(os.sched_getaffinity(0))
+        self._apart = evaluator.gpu is not None
+        self.slots = min(cores, _AHEAD) if self._apart else cores
+        self.refill_at = self.slots - 1 if self._apart else 0
         self.fatal: tuple[type[Exception], ...] = (CannotDo,)
         self._evaluator = evaluator
         self._gate = Gate()
         self._truths_begun = False
         self._built: dict[str, Future[float]] = {}
-        self._builds = ThreadPoolExecutor(self.slots, thread_name_prefix="build")
+        self._builds = ThreadPoolExecutor(cores, thread_name_prefix="build")
         self._measures = ThreadPoolExecutor(1, thread_name_prefix="measure")
 
     def prepare(self, candidates: Sequence[Candidate], patience_s: float) -> None:
@@ -81,7 +86,7 @@ class LocalRunner:
         return self._measures.submit(self._measure, candidate, built, bounds)
 
     def working(self) -> AbstractContextManager[None]:
-        return self._gate.shared()
+        return nullcontext() if self._apart else self._gate.shared()
 
     def compare(self, candidates: Sequence[Candidate], budget_s: float) -> Paired:
         with self._gate.alone():
@@ -89,7 +94,9 @@ class LocalRunner:
 
     def certify(self, candidate: Candidate, timeout_s: float) -> Record:
         with self._gate.alone():
-            return self._evaluator.evaluate(candidate, "certify", timeout_s=timeout_s, timed=False)
+            # On a GPU the certificate holds a second timing, by CUPTI, of the kernels that ran.
+            timed = self._evaluator.gpu is not None
+            return self._evaluator.evaluate(candidate, "certify", timeout_s=timeout_s, timed=timed)
 
     def close(self) -> None:
         """Stop what is under way, the child included, and forget what was waiting."""
@@ -98,7 +105,8 @@ class LocalRunner:
         self._evaluator.close()
 
     def _build(self, candidate: Candidate, patience_s: float | None = None) -> float:
-        with self._gate.shared():
+        beside = self._apart and not compiles_itself(candidate)
+        with nullcontext() if beside else self._gate.shared():
             try:
                 return self._evaluator.build(candidate, patience_s)
             except ToolMissing as missing:  # costs the candidates that need it, not the search
