@@ -296,6 +296,7 @@ template <long length, class Step, class Fold> INLINE void sweep(Step step, Fold
 
 extern "C" int madvise(void*, unsigned long, int);
 // Fresh memory comes in pages of 4 KiB, and each first touch of one is a trip through the kernel: ask for large ones.
+// It helps programs that give freed memory back, which is the default; where freed memory is kept it changes nothing.
 static void huge_pages(void* p, unsigned long bytes) {
   const unsigned long huge = 2ul << 20, start = (unsigned long)p;
   const unsigned long first = (start + huge - 1) & -huge, last = (start + bytes) & -huge;
