@@ -1,9 +1,9 @@
 """What every row-wise C++ kernel starts with, and the way one is called on tensors.
 
 The prelude defines `element_t` (ELEMENT: 0 float, 1 bf16, 2 fp16) with `widen` and `narrow` to and from float, and
-`advise_huge`, which asks for 2 MiB pages under a large output. Programs give freed memory back by default, so that every
-such output is fresh, and 4 KiB pages cost more in faults than in stores: a scaling of 32 MB took 24 ms without and
-10 ms with it on two cores. Where freed memory is kept, as in every timing of ours (heap.py), it changes nothing.
+`advise_huge`, which asks for 2 MiB pages under a large output. Programs give freed memory back by default, so that
+every such output is fresh, and 4 KiB pages cost more in faults than in stores: a scaling of 32 MB took 24 ms without
+and 10 ms with it on two cores. Where freed memory is kept, as in every timing of ours (heap.py), it changes nothing.
 """
 
 from __future__ import annotations
