@@ -125,7 +125,7 @@ class _Bench:
 
     def _best_rate(self, size: int, ways: Callable[[Any], list[Call]], pool: Any, slots: int) -> float:
         """The best bytes/s over the ways to move `size` bytes, in turn in each of `slots` parts of `pool`."""
-        slots = min(slots, pool.numel() * 4 // size)
+        slots = max(1, min(slots, pool.numel() * 4 // size))
         views = [pool[i * size // 4 : (i + 1) * size // 4] for i in range(slots)]
         by_way = list(zip(*(ways(view) for view in views)))[: self.effort.ways]
         return size / min(self._call_s(calls) for calls in by_way)
@@ -239,7 +239,7 @@ def _products(name: str, shape: tuple[int, int, int], at_least_bytes: int) -> li
     """Calls of x @ w.T on random data, with as many operand sets as it takes to touch `at_least_bytes` in a round."""
     m, n, k = shape
     width = {"float64": 8, "float32": 4, "tf32": 4, "float8": 1, "int8": 1}.get(name, 2)
-    sets = -(-at_least_bytes // (width * (m * k + n * k + m * n)))
+    sets = max(1, -(-at_least_bytes // (width * (m * k + n * k + m * n))))  # one where no cache is reported
     return [_product(name, m, n, k) for _ in range(sets)]
 
 
