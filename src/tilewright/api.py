@@ -19,6 +19,7 @@ from .build import ToolMissing
 from .build.cpp import CompileError
 from .candidate import Status
 from .device import Device, DeviceUnavailable, calibrate, detect, environment
+from .device.machine import gpus_like
 from .evaluate import CannotDo
 from .formats import LOAD_TIMEOUT_S, InputError, MachineError
 from .record import StoreError
@@ -148,7 +149,7 @@ def optimize(
     strategy: str | None = None,
     proposer: str | Sequence[str] | None = None,
     workload: str | None = None,
-    workers: str | int = 1,
+    workers: str | int = "auto",
     device: str = "auto",
     out: str | Path | None = None,
     resume: str | Path | None = None,
@@ -161,20 +162,21 @@ def optimize(
 
     `budget` ("60s", the default, "10m", or seconds) counts from `started_s` (time.monotonic), by default from now; with
     `resume` it replaces the run's own, of which a part is spent. The run's folder
-    `out` (default: tilewright-runs/NAME-TIME) keeps every event, best.py, result.json and report.html.
+    `out` (default: tilewright-runs/NAME-TIME) keeps every event, best.py, result.json and report.html. `workers` is the
+    number of GPUs that evaluate beside each other, by default all of one kind; the finals are timed on the first.
     """
     from . import search_run
 
     started_s = time.monotonic() if started_s is None else started_s
-    if str(workers) != "1":
-        raise InputError(f"workers={workers!r}: this version evaluates with 1 worker per machine")
+    if str(workers) != "auto" and not re.fullmatch(r"[1-9]\d*", str(workers)):
+        raise InputError(f"workers={workers!r}: give auto, or how many GPUs evaluate beside each other")
     if resume is not None:
         budget_s = None if budget is None else seconds(budget)
         return search_run.go_on(resume, budget_s, started_s, allow_weak_sandbox, progress)
     if target is None:
         raise InputError("optimize needs a target, or resume=RUN")
     budget_s, machine = seconds(budget or "60s"), _device(device)
-    kind = machine.kind
+    kind, gpus = machine.kind, _gpus(device, machine, str(workers))
     found = targets.resolve(target, problem, load_timeout_s)
     chosen = targets.choose_workloads(found.problem, workload, kind)[0]
     user = () if formats.split_operator(target) == (target, "") else found.candidates  # an operator is found anyway
@@ -191,6 +193,7 @@ def optimize(
         strategy=strategy,
         proposers=tuple(n.strip() for n in names) if names else None,
         device=f"cuda:{machine.index}" if kind == "cuda" else kind,
+        gpus=gpus,
         started_s=started_s,
         allow_weak_sandbox=allow_weak_sandbox,
         progress=progress,
@@ -292,6 +295,19 @@ def _device(kind: str) -> Device:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", kind):
         raise InputError(f"there is no device {kind!r}; choose cpu, cuda, cuda:1 (a GPU by its number) or auto")
     return detect(kind)
+
+
+def _gpus(asked: str, machine: Device, workers: str) -> tuple[int, ...]:
+    """The GPUs that evaluate beside each other: those of the machine's kind, `workers` of them; one that was asked for
+    by number works alone."""
+    alike = [machine] if machine.kind == "cpu" or ":" in asked else gpus_like(machine)
+    wanted = len(alike) if workers == "auto" else int(workers)
+    if wanted > len(alike):
+        raise MachineError(
+            f"{wanted} workers need as many GPUs of one kind, and {len(alike)} can be had: one worker measures on one "
+            f"device (--workers {len(alike)}, or auto)"
+        )
+    return tuple(one.index for one in alike[:wanted]) if machine.kind == "cuda" else ()
 
 
 def _measured_device(kind: str, progress: Say | None) -> Device:

@@ -185,7 +185,7 @@ def optimize(
     strategy: of.Strategy = None,
     proposer: of.Proposer = None,
     workload: of.OneWorkload = None,
-    workers: of.Workers = "1",
+    workers: of.Workers = "auto",
     device: of.DeviceName = "auto",
     out: of.Out = None,
     resume: of.Resume = None,

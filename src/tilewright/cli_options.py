@@ -27,5 +27,5 @@ _BUDGET = "60s (the default), 10m, 1h; baselines and certification included."
 Budget = Annotated[str | None, Option(metavar="TIME", help=_BUDGET)]
 Strategy = Annotated[str | None, Option(metavar="S", help="Who is the next parent, and with what settings.")]
 Proposer = Annotated[str | None, Option(metavar="P", help="Only these proposers, by name, with commas.")]
-Workers = Annotated[str, Option(metavar="N", help="Processes that evaluate at the same time.")]
+Workers = Annotated[str, Option(metavar="N", help="GPUs that evaluate beside each other: a number, or auto for all.")]
 Resume = Annotated[str | None, Option(metavar="RUN", help="Go on with a run that was stopped.")]

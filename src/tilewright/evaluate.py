@@ -81,7 +81,7 @@ class Evaluator:
         self.truths = TruthCache(available_memory_bytes() // 3, place)
         self.environment = environment(self.device)
         self.bound: Bound | None = None
-        self._closed = False
+        self._closed = self._is_twin = False
         self._children: dict[str, Child] = {}
         self._served = 0  # candidates that the persistent children have run
         self._kept = tempfile.TemporaryDirectory(prefix="tilewright-", ignore_cleanup_errors=True)
@@ -91,12 +91,26 @@ class Evaluator:
 
     # What a caller asks for.
 
+    def twin(self, gpu: int) -> Evaluator:
+        """Return an evaluator of the same candidates on another GPU of this machine: the same seed and so the same
+        inputs, with truths and compiled kernels shared. It is closed on its own, before this one."""
+        other = Evaluator(
+            self.problem, self.workload, device=self.device.with_(index=gpu), seed=self.seed, sandbox=self.sandbox,
+            allow_weak_sandbox=self.allow_weak_sandbox, limits=self.limits, threads=self.threads,
+        )  # fmt: skip
+        other.truths, other._kept, other._ahead, other._is_twin = self.truths, self._kept, self._ahead, True
+        return other
+
+    def waits_for(self, candidate: Candidate) -> bool:
+        """Whether a child of this evaluator has compiled `candidate` and waits to be asked for it."""
+        return candidate.digest in self._children
+
     def build(self, candidate: Candidate, patience_s: float | None = None) -> float:
         """Build ahead of evaluation, for at most `patience_s` seconds where torch.compile does it; returns seconds.
         Raises CandidateError. Safe to call from several threads once `prepare` has returned."""
         start = time.perf_counter()
         prebuild(candidate)
-        if compiles_itself(candidate):
+        if _compiles_itself(candidate):
             self._compile_once(candidate, patience_s)
         if self.gpu is not None and candidate.language in ("triton", "gluon"):
             self._compile_ahead(candidate)
@@ -160,7 +174,8 @@ class Evaluator:
         for child in list(self._children.values()):
             child.close()
         self._children.clear()
-        self._kept.cleanup()
+        if not self._is_twin:
+            self._kept.cleanup()
 
     def __enter__(self) -> Evaluator:
         return self
@@ -313,7 +328,7 @@ class Evaluator:
     @contextlib.contextmanager
     def _session(self, candidate: Candidate, fresh: bool) -> Iterator[Session]:
         """A session in the persistent child, or in a fresh one that ends with it."""
-        own = fresh or compiles_itself(candidate)
+        own = fresh or _compiles_itself(candidate)
         waiting = None if fresh else self._children.pop(candidate.digest, None)
         child = waiting or (self._start(candidate) if own else self._persistent(candidate))
         try:
@@ -373,7 +388,7 @@ class Evaluator:
         if self._closed:
             raise CandidateError(Status.INFRA_ERROR, "the evaluator is closed")
         inductor = str(cache_folder("inductor"))
-        compiles = compiles_itself(candidate)
+        compiles = _compiles_itself(candidate)
         return Child(
             arena_bytes(self._inputs, self._outputs),
             limits=limits or self.limits,
@@ -413,7 +428,7 @@ class Evaluator:
 
     def _facts(self, session: Session, candidate: Candidate) -> dict[str, Any]:
         facts: dict[str, Any] = {"sandbox": session.sandbox, "threads": session.child.threads, "load_s": session.load_s}
-        if compiles_itself(candidate):
+        if _compiles_itself(candidate):
             facts["proof"] = session.proof()
         if candidate.digest in self._ahead:
             facts["compiled"] = [f.model_dump(mode="json") for f in self._ahead[candidate.digest][1]]
@@ -519,7 +534,7 @@ def _same_outputs(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> bool:
     return len(a) == len(b) and all(same_bytes(x, y) for x, y in zip(a, b, strict=True))
 
 
-def compiles_itself(candidate: Candidate) -> bool:
+def _compiles_itself(candidate: Candidate) -> bool:
     """Baselines that call torch.compile run in their own process, with a build cache that lasts."""
     return candidate.origin.startswith("compile")
 

@@ -47,6 +47,7 @@ def begin(
     strategy: str | None,
     proposers: tuple[str, ...] | None,
     device: str,
+    gpus: tuple[int, ...],
     started_s: float,
     allow_weak_sandbox: bool,
     progress: Say | None,
@@ -54,7 +55,7 @@ def begin(
     """Run a new search in `folder` and return its result with the final table and the path of its page."""
     _check_names("strategy", [strategy] if strategy else [], strategies.names())
     _check_names("proposer", proposers or (), proposing.names())
-    settings = Settings(seed=secrets.randbits(31), device=device, proposers=proposers)
+    settings = Settings(seed=secrets.randbits(31), device=device, proposers=proposers, gpus=gpus)
     settings = replace(settings, strategy=strategy) if strategy else settings
     try:
         result = search(
@@ -195,6 +196,7 @@ def _runner(allow_weak_sandbox: bool) -> Callable[[Problem, Workload, Settings],
     def make(problem: Problem, workload: Workload, settings: Settings) -> LocalRunner:
         machine = detect(settings.device)
         # The seed of the inputs is not the search's, which lies on disk: it is drawn anew, and told by the verdict.
-        return LocalRunner(Evaluator(problem, workload, device=machine, allow_weak_sandbox=allow_weak_sandbox))
+        evaluator = Evaluator(problem, workload, device=machine, allow_weak_sandbox=allow_weak_sandbox)
+        return LocalRunner(evaluator, gpus=[gpu for gpu in settings.gpus if gpu != evaluator.gpu])
 
     return make

@@ -16,6 +16,7 @@ from .process import Child, Limits
 
 _STAMPS = 4096  # the longest timed block, in calls
 _SPARE_BYTES = 32 << 20
+_AGAIN = 4  # runs of a block on exchanged inputs: the first one starts from rest
 _NOTICE_S = 0.002  # the child is at work already when the parent learns that it has begun
 
 
@@ -201,14 +202,16 @@ class Session:
         return TimedBlock(calls, tuple(schedule[:done]), claimed_s, parent_s, inside, schedule[done - 1], outcome)
 
     def again(self, inputs: Sequence[Inputs]) -> tuple[Outcome, float]:
-        """Write other `inputs`, of the same layout, to the slots of the last timed block, run that block once more
-        exactly as it was captured, and return the result of its last call, and the seconds per call. A candidate that
-        does not compute in what is timed, gives an old result. Only on a GPU, after `time`."""
+        """Write other `inputs`, of the same layout, to the slots of the last timed block, run that block again exactly
+        as it was captured, and return the result of its last call, and the least seconds per call of a run. A candidate
+        that does not compute in what is timed, gives an old result. Only on a GPU, after `time`."""
         placed, slot, regions = self._last_block
         for old, new in zip(placed, inputs, strict=True):
             self._rewrite(old, new)
         self.child.arena.settle()
-        answer = self.child.ask("again", self._patience(), inputs=placed[slot].description, regions=regions)
+        answer = self.child.ask(
+            "again", self._patience(), inputs=placed[slot].description, regions=regions, replays=_AGAIN
+        )
         return self._outcome(answer, placed[slot], regions, (), []), float(answer.get("sample_s", 0.0))
 
     def kernels(self) -> list[tuple[str, float, float]]:

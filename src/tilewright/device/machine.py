@@ -142,6 +142,14 @@ def _cuda(index: int | None) -> Device:
     )
 
 
+def gpus_like(device: Device) -> list[Device]:
+    """Return `device`, a GPU, and every other GPU of its kind that this process sees, the given one first."""
+    import torch
+
+    others = [_cuda(index) for index in range(torch.cuda.device_count()) if index != device.index]
+    return [device, *(other for other in others if other.fingerprint == device.fingerprint)]
+
+
 def peaks_of(name: str) -> Peaks | None:
     """Return the datasheet limits of the GPU that the driver calls `name`; None if it is not in the list."""
     return next((p for p in known_peaks() if re.search(p.match, name)), None)

@@ -39,7 +39,7 @@ EXTRA_SHARE = 0.3  # what a further variant of a baseline may cost, as a part of
 class Settings:
     """How to search, on `device` ("cpu", or "cuda:0" for a GPU by its number). `proposers` limits who is asked for
     seeds, and, if it names a baseline, for baselines too; None asks everyone. `max_evaluations` ends the search before
-    the budget does."""
+    the budget does. `gpus` are all the GPUs, by number, that evaluate beside each other; none for the device alone."""
 
     strategy: str = "tpe"
     seed: int = 0
@@ -47,6 +47,7 @@ class Settings:
     proposers: tuple[str, ...] | None = None
     max_evaluations: int | None = None
     allow_weak_sandbox: bool = False
+    gpus: tuple[int, ...] = ()
 
 
 @dataclass

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from ..candidate import Candidate
 from ..device import detect, environment
@@ -95,7 +96,9 @@ def resume(
         problem = bind(kept) if problem is None else problem
         if problem.digest != kept.digest:
             raise StoreError(f"{store.folder} is a run of another problem, {kept.name}, or of another version of it")
-        settings = Settings(**{**config["settings"], "proposers": _as_tuple(config["settings"]["proposers"])})
+        kept_settings = dict(config["settings"])
+        lists = {name: _as_tuple(kept_settings.get(name)) for name in ("proposers", "gpus")}
+        settings = Settings(**{**kept_settings, "proposers": lists["proposers"], "gpus": lists["gpus"] or ()})
         total_s = config["budget_s"] if budget_s is None else budget_s
         budget = Budget(total_s, started_at=started_at, already_s=history.spent_s, clock=clock)
         journal = Journal(store, budget, history, progress)
@@ -139,5 +142,5 @@ def _check(settings: Settings, problem: Problem, workload: Workload) -> None:
         raise ValueError(f"problem {problem.name} is data only: bind it with its format reader")
 
 
-def _as_tuple(names: list[str] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(names)
+def _as_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)

@@ -1,8 +1,8 @@
 """Evaluations on this machine: builds in a pool of as many threads as cores, measurements one at a time.
 
 On a processor that builds and measures, nothing may run beside a measurement. The gate sees to that: a build, and the
-work of the caller, hold it together with others; a measurement holds it alone. Where a GPU measures, only what uses the
-GPU itself must keep away: torch.compile tunes there, while kernels are compiled ahead on the processor.
+work of the caller, hold it together with others; a measurement holds it alone. Where a GPU measures, the processor is
+free to build. What torch.compile tunes on the GPU meanwhile is short, and the finals, when all is built, decide.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from ..build import ToolMissing
 from ..candidate import Candidate, CandidateError, Status
 from ..child.sandbox import is_weak
-from ..evaluate import CannotDo, Evaluator, compiles_itself
+from ..evaluate import CannotDo, Evaluator
 from ..record import Record
 from . import AskBounds, Paired, failed
 
@@ -56,25 +56,51 @@ class Gate:
                 self._changed.notify_all()
 
 
-class LocalRunner:
-    """Runs an `Evaluator`, which owns one persistent child for its device."""
+class Desk:
+    """Evaluators that are free; who wants one waits for it."""
 
-    def __init__(self, evaluator: Evaluator, cores: int | None = None):
+    def __init__(self, evaluators: Sequence[Evaluator]) -> None:
+        self._changed = threading.Condition()
+        self._free = list(evaluators)
+
+    @contextmanager
+    def taken(self, wanted: Evaluator | None = None) -> Iterator[Evaluator]:
+        """Take `wanted`, or any."""
+        with self._changed:
+            self._changed.wait_for(lambda: wanted in self._free if wanted else bool(self._free))
+            one = wanted or self._free[0]
+            self._free.remove(one)
+        try:
+            yield one
+        finally:
+            with self._changed:
+                self._free.append(one)
+                self._changed.notify_all()
+
+
+class LocalRunner:
+    """Runs an `Evaluator`, which owns one persistent child for its device; on the further `gpus`, a twin of it each."""
+
+    def __init__(self, evaluator: Evaluator, cores: int | None = None, gpus: Sequence[int] = ()):
         cores = cores or len(os.sched_getaffinity(0))
         self._apart = evaluator.gpu is not None
-        self.slots = min(cores, _AHEAD) if self._apart else cores
+        self._first = evaluator
+        self._everyone = [evaluator, *(evaluator.twin(gpu) for gpu in gpus)]
+        self._desk = Desk(self._everyone)
+        workers = len(self._everyone)
+        self.slots = min(cores, _AHEAD + workers - 1) if self._apart else cores
         self.refill_at = self.slots - 1 if self._apart else 0
         self.fatal: tuple[type[Exception], ...] = (CannotDo,)
-        self._evaluator = evaluator
         self._gate = Gate()
         self._truths_begun = False
         self._built: dict[str, Future[float]] = {}
         self._builds = ThreadPoolExecutor(cores, thread_name_prefix="build")
-        self._measures = ThreadPoolExecutor(1, thread_name_prefix="measure")
+        self._measures = ThreadPoolExecutor(workers, thread_name_prefix="measure")
 
     def prepare(self, candidates: Sequence[Candidate], patience_s: float) -> None:
         with self._gate.shared():
-            self._evaluator.prepare()
+            for evaluator in self._everyone:
+                evaluator.prepare()
         for candidate in sorted(candidates, key=lambda c: c.origin != "compiled"):  # the longest builds first
             self._built[candidate.digest] = self._builds.submit(self._build, candidate, patience_s)
         if not self._truths_begun:
@@ -89,45 +115,50 @@ class LocalRunner:
         return nullcontext() if self._apart else self._gate.shared()
 
     def compare(self, candidates: Sequence[Candidate], budget_s: float) -> Paired:
-        with self._gate.alone():
-            return self._evaluator.compare(list(candidates), budget_s)
+        with self._alone(self._first):
+            return self._first.compare(list(candidates), budget_s)
 
     def certify(self, candidate: Candidate, timeout_s: float) -> Record:
-        with self._gate.alone():
+        with self._alone(self._first):
             # On a GPU the certificate holds a second timing, by CUPTI, of the kernels that ran.
-            timed = self._evaluator.gpu is not None
-            return self._evaluator.evaluate(candidate, "certify", timeout_s=timeout_s, timed=timed)
+            return self._first.evaluate(candidate, "certify", timeout_s=timeout_s, timed=self._apart)
 
     def close(self) -> None:
-        """Stop what is under way, the child included, and forget what was waiting."""
+        """Stop what is under way, the children included, and forget what was waiting."""
         self._builds.shutdown(wait=False, cancel_futures=True)
         self._measures.shutdown(wait=False, cancel_futures=True)
-        self._evaluator.close()
+        for evaluator in reversed(self._everyone):
+            evaluator.close()
+
+    @contextmanager
+    def _alone(self, wanted: Evaluator | None) -> Iterator[Evaluator]:
+        """An evaluator, with the processor to itself where it is what measures."""
+        with nullcontext() if self._apart else self._gate.alone(), self._desk.taken(wanted) as one:
+            yield one
 
     def _build(self, candidate: Candidate, patience_s: float | None = None) -> float:
-        beside = self._apart and not compiles_itself(candidate)
-        with nullcontext() if beside else self._gate.shared():
+        with self.working():
             try:
-                return self._evaluator.build(candidate, patience_s)
+                return self._first.build(candidate, patience_s)
             except ToolMissing as missing:  # costs the candidates that need it, not the search
                 raise CandidateError(Status.COMPILE_ERROR, str(missing)) from None
 
     def _make_truths(self) -> None:
         """Those of the certificate too: while torch.compile is at work there is nothing better to do. A reference that
         fails says so again when a candidate is judged by it."""
-        with self._gate.shared(), suppress(CandidateError):
-            self._evaluator.make_truths("measure")
-            self._evaluator.make_truths("certify")
+        with self.working(), suppress(CandidateError):
+            self._first.make_truths("measure")
+            self._first.make_truths("certify")
 
     def _measure(self, candidate: Candidate, built: Future[float], bounds: AskBounds) -> Record:
         try:
             build_s = built.result()
         except CandidateError as error:
             return failed(candidate, error)
-        with self._gate.alone():
+        with self._alone(self._first if self._first.waits_for(candidate) else None) as evaluator:
             asked = bounds()
-            record = self._evaluator.evaluate(candidate, stop_above_s=asked.stop_above_s, timeout_s=asked.timeout_s)
-        if record.facts and is_weak(str(record.facts["sandbox"])) and not self._evaluator.allow_weak_sandbox:
+            record = evaluator.evaluate(candidate, stop_above_s=asked.stop_above_s, timeout_s=asked.timeout_s)
+        if record.facts and is_weak(str(record.facts["sandbox"])) and not evaluator.allow_weak_sandbox:
             raise CannotDo(
                 "a search ends with a certificate, which needs a sandbox that hides this process from the candidate; "
                 "this kernel grants no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -40,12 +41,14 @@ class Case:
 
 
 class TruthCache:
-    """Keeps the most recently used truths and cases, up to `limit_bytes` of host memory. References run on `device`."""
+    """Keeps the most recently used truths and cases, up to `limit_bytes` of host memory. References run on `device`.
+    Threads may share it: each truth is made once, one at a time."""
 
     def __init__(self, limit_bytes: int = 2 << 30, device: torch.device | None = None) -> None:
         self.limit_bytes = limit_bytes
         self.device = device
         self._kept: OrderedDict[Hashable, Truth | Case] = OrderedDict()
+        self._lock = threading.RLock()
 
     @property
     def nbytes(self) -> int:
@@ -54,10 +57,11 @@ class TruthCache:
     def get(self, problem: Problem, inputs: Inputs, key: Hashable) -> Truth:
         """Return the truth of `inputs`, which `key` names for this problem."""
         full = (problem.digest, key)
-        if not isinstance(self._kept.get(full), Truth):
-            self._keep(full, without_working(make_truth(problem, inputs, device=self.device)))
-        self._kept.move_to_end(full)
-        found = self._kept[full]
+        with self._lock:
+            if not isinstance(self._kept.get(full), Truth):
+                self._keep(full, without_working(make_truth(problem, inputs, device=self.device)))
+            self._kept.move_to_end(full)
+            found = self._kept[full]
         assert isinstance(found, Truth)
         return found
 
@@ -65,10 +69,11 @@ class TruthCache:
         """Return the case of `family` at `workload`. CandidateError(INVALID_REFERENCE) if the reference itself fails
         on the inputs of its own problem."""
         full = (problem.digest, workload.digest, family, seed, grads)
-        if not isinstance(self._kept.get(full), Case):
-            self._keep(full, self._make(problem, workload, family, seed, grads))
-        self._kept.move_to_end(full)
-        found = self._kept[full]
+        with self._lock:
+            if not isinstance(self._kept.get(full), Case):
+                self._keep(full, self._make(problem, workload, family, seed, grads))
+            self._kept.move_to_end(full)
+            found = self._kept[full]
         assert isinstance(found, Case)
         return found
 
