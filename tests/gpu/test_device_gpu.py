@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from tilewright.bound import bound
-from tilewright.device import ClockState, Device, DeviceUnavailable, Profile, calibrate, detect
+from tilewright.device import ClockState, Device, DeviceUnavailable, Profile, calibrate, ceiling_kernels, detect
+from tilewright.device.replay import capture
 from tilewright.problem import Cost
 
 pytestmark = pytest.mark.gpu
@@ -96,6 +101,48 @@ def test_a_copy_in_memory_takes_about_its_bound(gpu: Device) -> None:
     fraction = bound(Cost(bytes_read=x.nbytes, bytes_written=x.nbytes), gpu).fraction(sorted(times)[4])
     assert fraction is not None
     assert 0.6 < fraction < 1.05
+
+
+def test_the_kernels_behind_the_ceilings_do_their_work() -> None:
+    view, sink = torch.rand(1 << 16, device="cuda"), torch.full((2048,), -1.0, device="cuda")
+    for copy in ceiling_kernels.copies(view):
+        view[1 << 15 :] = -1
+        copy()
+        assert torch.equal(view[1 << 15 :], view[: 1 << 15])
+    for read in ceiling_kernels.reads(view, sink):
+        read()
+        assert bool((sink == -1).all())
+    for write in ceiling_kernels.writes(view):
+        view.zero_()
+        write()
+        assert bool((view == 0.5).all())
+    call, count = ceiling_kernels.exps(view, rounds=4)
+    call()
+    assert count == 32 * view.numel()
+    x = torch.arange(1024, device="cuda", dtype=torch.float64) / 1024
+    for _ in range(32):
+        x = torch.exp(-x)
+    assert float((view.view(-1, 1024) / x - 1).abs().max()) < 32 * torch.finfo(torch.float32).eps
+    if torch.cuda.get_device_capability() == (9, 0):
+        a, b = (torch.randint(-128, 128, (rows, 256), dtype=torch.int8, device="cuda") for rows in (256, 512))
+        out = torch.empty(256, 512, dtype=torch.int32, device="cuda")
+        ceiling_kernels.int8_product(a, b, out)()
+        assert torch.equal(out, torch._int_mm(a, b.t()))
+
+
+def test_a_graph_keeps_what_it_works_on_alive() -> None:
+    def calls() -> list[Callable[[], object]]:
+        x, out = torch.full((1 << 20,), 3.0, device="cuda"), torch.empty(1 << 20, device="cuda")
+        outs.append(weakref.ref(out))
+        return [partial(torch.neg, x, out=out)]
+
+    outs: list[weakref.ref[torch.Tensor]] = []
+    replay = capture(calls(), 1e-4, torch.cuda.Stream())
+    gc.collect()
+    out = outs[0]()
+    assert out is not None
+    assert replay.seconds_per_call(3).call_s > 0
+    assert bool((out == -3).all())
 
 
 def test_settings_and_memory_are_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -23,11 +23,13 @@ _MOST_CALLS = 4096  # in one graph
 
 @dataclass(frozen=True)
 class Replay:
-    """A graph of `calls` calls, and the stream that it is replayed on."""
+    """A graph of `calls` calls, the stream that it is replayed on, and what it was made from: a graph knows addresses
+    and keeps no tensor alive."""
 
     graph: torch.cuda.CUDAGraph
     calls: int
     stream: torch.cuda.Stream
+    made_from: tuple[Call, ...]
 
     def seconds_per_call(self, samples: int, pause_s: float = 0.0, clock: ClockState | None = None) -> Timed:
         """Return the median over `samples`, each after a pause in which the GPU cools; `clock` is read within each."""
@@ -108,7 +110,7 @@ def _graph(calls: Sequence[Call], rounds: int, stream: torch.cuda.Stream) -> Rep
                     call()
         finally:
             graph.capture_end()
-    return Replay(graph, rounds * len(calls), stream)
+    return Replay(graph, rounds * len(calls), stream, tuple(calls))
 
 
 def _mark() -> torch.cuda.Event:

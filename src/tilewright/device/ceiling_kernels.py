@@ -1,7 +1,8 @@
-"""Triton kernels that do one thing as fast as a GPU can: copy, read, write, and exp. The only Triton of this package.
+"""Triton kernels that do one thing as fast as a GPU can: copy, read, write, exp, int8 products. The only Triton here.
 
-They are ceilings, not operators: every size is a multiple of the block, so nothing is masked. PyTorch's own `copy_` of
-large buffers is no ceiling: in a CUDA graph it becomes a memory copy node, which is slower than a kernel.
+They are ceilings, not operators: every size is a multiple of the block, so nothing is masked. PyTorch's own calls are
+not always the ceiling: its `copy_` of large buffers becomes a memory copy node in a CUDA graph, which is slower than a
+kernel, and cuBLAS's int8 product does not use Hopper's own matrix instructions.
 """
 
 # mypy: allow-untyped-defs
@@ -13,6 +14,7 @@ from functools import partial
 import torch
 import triton
 import triton.language as tl
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 Call = Callable[[], object]
 
@@ -49,6 +51,23 @@ def _exp_kernel(out, rounds, BLOCK: tl.constexpr, UNROLL: tl.constexpr):
     tl.store(out + at, x)
 
 
+@triton.jit
+def _int8_product_kernel(
+    x, w, out, M, N, K, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP: tl.constexpr
+):  # fmt: skip
+    # Blocks of GROUP rows of tiles run side by side, so that their operands meet in the cache.
+    pid, across = tl.program_id(0), tl.cdiv(N, BLOCK_N)
+    first = pid // (GROUP * across) * GROUP
+    rows = min(tl.cdiv(M, BLOCK_M) - first, GROUP)
+    m = (first + pid % (GROUP * across) % rows) * BLOCK_M
+    n = pid % (GROUP * across) // rows * BLOCK_N
+    total = tl.zeros((BLOCK_M, BLOCK_N), tl.int32)
+    for k in range(0, K, BLOCK_K):
+        total = tl.dot(x.load([m, k]), w.load([n, k]).T, total, out_dtype=tl.int32)
+    at = (m + tl.arange(0, BLOCK_M)).to(tl.int64)[:, None] * N + n + tl.arange(0, BLOCK_N)[None, :]
+    tl.store(out + at, total)
+
+
 # (BLOCK, warps) and (BLOCK, ROUNDS, warps), the best on most sizes first. One 16-byte access of each thread beats more
 # of them; but blocks below 4 KiB of traffic are limited by the rate at which blocks are started.
 COPY_SHAPES = ((1024, 8), (512, 4), (1024, 4))
@@ -80,6 +99,15 @@ def exps(out: torch.Tensor, rounds: int) -> tuple[Call, int]:
     grid = (out.numel() // _EXP_BLOCK,)
     call = partial(_exp_kernel[grid], out, rounds, BLOCK=_EXP_BLOCK, UNROLL=_EXP_UNROLL, num_warps=_EXP_WARPS)
     return call, out.numel() * rounds * _EXP_UNROLL
+
+
+def int8_product(x: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> Call:
+    """A call that writes x @ w.T into int32 `out` [M, N], for int8 x [M, K] and w [N, K] on Hopper; M is a multiple of
+    128, N of 256 and K of 128."""
+    (m, k), n = x.shape, w.shape[0]
+    tiles = TensorDescriptor.from_tensor(x, [128, 128]), TensorDescriptor.from_tensor(w, [256, 128])
+    fixed = {"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 128, "GROUP": 16, "num_stages": 4, "num_warps": 8}
+    return partial(_int8_product_kernel[(m // 128 * (n // 256),)], *tiles, out, m, n, k, **fixed)
 
 
 def _copy(target: torch.Tensor, source: torch.Tensor, block: int, warps: int) -> None:
