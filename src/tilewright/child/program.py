@@ -235,12 +235,13 @@ class Program:
 
         @contextlib.contextmanager
         def fill() -> Any:
-            torch.use_deterministic_algorithms(True, warn_only=True)
+            # What torch.use_deterministic_algorithms does, without the import of torch's compiler, which takes seconds.
+            torch._C._set_deterministic_algorithms(True, warn_only=True)
             torch.utils.deterministic.fill_uninitialized_memory = True
             try:
                 yield
             finally:
-                torch.use_deterministic_algorithms(False)
+                torch._C._set_deterministic_algorithms(False)
 
         return fill() if wanted else contextlib.nullcontext()
 
