@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -34,6 +34,22 @@ def write(tmp_path: Path) -> Callable[[str, str], str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def known_machine(cache_folder: Path) -> Iterator[None]:
+    """This machine as if it had been calibrated, so that a test does not begin with four seconds of that."""
+    from tilewright.device import Profile, detect
+    from tilewright.device.stored import store_profile
+
+    rate = ((1 << 15, 2e10), (1 << 30, 1e10))
+    profile = Profile(
+        copy=rate, read=rate, write=rate, matrix={"float32": 1e11}, call_s=1e-6, special_per_s=1e9,
+        fingerprint=detect("cpu").fingerprint, created="by hand",
+    )  # fmt: skip
+    path = store_profile(profile)
+    yield
+    path.unlink()
 
 
 @dataclass(frozen=True)
