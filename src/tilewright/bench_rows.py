@@ -12,16 +12,16 @@ from .candidate import Candidate, Status
 from .device import Device
 from .evaluate import Evaluator
 from .formats import InputError
-from .measure.nouns import LEVEL_RATIO
-from .optimize import proposers
+from .measure.nouns import LEVEL_RATIO, Comparison
 from .optimize.context import Context
+from .optimize.proposers import compiled, eager
 from .problem import Problem, Workload
 from .record import Record
 from .report import render
 from .report.from_bench import view_of
 from .results import BenchResult, BenchRow, ComparedRow
 
-BASELINES = {"eager": "eager", "compile": "compiled"}
+BASELINES = ("eager", "compile", "compile-max")
 BENCH_FILE = "bench.json"
 BENCH_PAGE = "bench.html"
 _BUSY = (Status.TIMING_INCONSISTENT, Status.UNSTABLE, Status.INFRA_ERROR)
@@ -35,21 +35,24 @@ def rows_of(
     everyone = [*candidates, *(b for b in own.values() if b.digest not in {c.digest for c in candidates})]
     with Evaluator(problem, workload, device=machine) as evaluator:
         records = {c.digest: evaluator.evaluate(c, timed=False) for c in everyone}
-        records |= _timed(evaluator, [c for c in everyone if records[c.digest].passed])
-    times = {name: records[b.digest].median_s for name, b in own.items()}
-    bases = {b.digest for b in own.values()}
-    return [_row(problem, workload, c, records[c.digest], times, c.digest in bases) for c in everyone]
+        timed, pairs = _timed(evaluator, [c for c in everyone if records[c.digest].passed])
+        records |= timed
+    names = {b.digest: name for name, b in own.items()}
+    return [_row(problem, workload, c, records[c.digest], names, pairs) for c in everyone]
 
 
-def _timed(evaluator: Evaluator, candidates: Sequence[Candidate]) -> dict[str, Record]:
+def _timed(
+    evaluator: Evaluator, candidates: Sequence[Candidate]
+) -> tuple[dict[str, Record], list[Comparison]]:
     """Time `candidates` side by side. A measurement that disagrees with itself on a busy machine is made once more."""
     timed: dict[str, Record] = {}
+    pairs: list[Comparison] = []
     for _ in range(2):
         if candidates:
-            timed, _pairs = evaluator.compare(candidates)
+            timed, pairs = evaluator.compare(candidates, thorough=True)
         if not any(record.status in _BUSY for record in timed.values()):
             break
-    return timed
+    return timed, pairs
 
 
 def _row(
@@ -57,8 +60,8 @@ def _row(
     workload: Workload,
     candidate: Candidate,
     record: Record,
-    baselines: dict[str, float | None],
-    is_baseline: bool,
+    baselines: dict[str, str],
+    pairs: Sequence[Comparison],
 ) -> BenchRow:
     measured: Any = record.measurement
     verdict: Any = record.verdict
@@ -69,11 +72,12 @@ def _row(
         "device": record.device,
         "bound_s": getattr(record.bound, "achievable_s", None),
         "bound_quality": getattr(record.bound, "quality", ""),
-        "baseline": is_baseline,
+        "baseline": candidate.digest in baselines,
     }
     if measured is None or not record.passed:
         detail = verdict.detail or next((w.detail for w in verdict.workloads if w.detail), "")
         return BenchRow(**common, status=str(record.status), detail=detail)
+    versus = {baselines[p.baseline]: p for p in pairs if p.name == candidate.digest and p.baseline in baselines}
     return BenchRow(
         **common,
         median_s=measured.median_s,
@@ -83,14 +87,21 @@ def _row(
         method=measured.method,
         state=measured.state,
         verified=True,
-        speedup={name: time_s / measured.median_s for name, time_s in baselines.items() if time_s},
+        speedup={name: pair.speedup for name, pair in versus.items()},
+        paired={name: (pair.ratio, pair.ci_low, pair.ci_high) for name, pair in versus.items()},
+        host_s=measured.host_s,
+        kernel_s=measured.kernel_s,
+        kernels=measured.kernels,
+        sustained_s=measured.sustained_s,
+        clocks=measured.clocks and measured.clocks.model_dump(mode="json", exclude={"version"}),
     )
 
 
 def _baseline(problem: Problem, workload: Workload, name: str, machine: Device) -> Candidate:
     context = Context(problem=problem, workload=workload, device=machine.kind, budget_s=0.0)
-    found = next(iter(proposers.get(BASELINES[name]).propose(context)))
-    return found.with_(name=name)
+    mode = {"compile": "torch.compile", "compile-max": "torch.compile max-autotune"}.get(name)
+    found = eager.propose(context) if mode is None else compiled.compiled(context, [mode])
+    return next(iter(found)).with_(name=name)
 
 
 def source_digests(problems: Iterable[Problem], machine: Device) -> dict[str, str]:

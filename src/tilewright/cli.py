@@ -67,7 +67,7 @@ def device(
     """Show this machine and its measured ceilings.
 
     \b
-    tilewright device --calibrate      measure bandwidth, matrix rate and call cost (about a minute), and store them
+    tilewright device --calibrate      measure bandwidth, matrix rates and call cost (20 to 30 s), and store them
     tilewright device --json           the same for a program
     """
     from . import api

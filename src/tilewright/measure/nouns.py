@@ -61,6 +61,10 @@ class Comparison(Noun):
     rounds: int
 
     @property
+    def speedup(self) -> float:
+        return 1.0 / self.ratio
+
+    @property
     def faster(self) -> bool:
         return self.ci_high < 1.0
 
