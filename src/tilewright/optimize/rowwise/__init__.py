@@ -1,16 +1,19 @@
-"""C++ kernels for row-wise chains, made from a PyTorch reference.
+"""C++ and Triton kernels for row-wise chains, made from a PyTorch reference.
 
 A chain is row-wise when every output element depends on one row of the inputs: elementwise steps, reductions along
 the row, broadcasts, slices and concatenations; a last reduction over all rows is allowed. The reference is traced to
 ATen (`trace`), followed back element by element (`lower`), cut into sweeps over the row (`schedule`) and written as one
-C++ function (`emit_cpp`) inside one Python file (`module`).
+C++ function (`emit_cpp`) inside one Python file (`module`), or, for a GPU, as Triton kernels (`emit_triton`,
+`module_triton`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -29,14 +32,19 @@ __all__ = ["NotRowwise", "generate"]
 STREAM_FROM_BYTES = 16 << 20
 
 
-def generate(problem: Problem, workload: Workload) -> Candidate:
-    """Return a C++ candidate for `problem` at the sizes of `workload`; NotRowwise says why there is none."""
+def generate(problem: Problem, workload: Workload, device: Literal["cpu", "cuda"] = "cpu") -> Candidate:
+    """Return a candidate for `problem` at the sizes of `workload`, in C++ or, for "cuda", in Triton.
+
+    NotRowwise says why there is none.
+    """
     traced, inputs = trace(problem, workload)
     program = lower(traced)
     if not program.outputs or any(0 in t.shape for t in (*program.inputs, *program.outputs)):
         raise NotRowwise("the workload has an empty tensor or no output")
+    if device == "cuda":
+        return _in_triton(problem, traced, inputs, program)
     source, stash = emit(program)
-    batch = _free_batch(problem, traced, inputs, program, source)
+    batch = _free_batch(problem, inputs, program, source, lambda other: emit(other)[0])
     written = sum(math.prod(t.shape) * getattr(torch, t.dtype).itemsize for t in program.outputs)
     space = search_space(stash, stream=written >= STREAM_FROM_BYTES)
     params = space.defaults()
@@ -44,6 +52,21 @@ def generate(problem: Problem, workload: Workload) -> Candidate:
     return Candidate(
         name=f"{problem.name}:rowwise", source=text, entry=entry_name(problem), language="cpp", kind=problem.kind,
         params=params, space=space, origin="rowwise",
+    )  # fmt: skip
+
+
+def _in_triton(problem: Problem, traced: Traced, inputs: Inputs, program: Program) -> Candidate:
+    from .emit_triton import emit
+    from .module_triton import module_text
+    from .space_triton import search_space
+
+    emitted = emit(program)
+    batch = _free_batch(problem, inputs, program, emitted.text, lambda other: emit(other).text)
+    space = search_space(program, emitted)
+    params = space.defaults()
+    return Candidate(
+        name=f"{problem.name}:rowwise", source=module_text(problem, traced, inputs, program, emitted, params, batch),
+        entry=entry_name(problem), language="triton", kind=problem.kind, params=params, space=space, origin="rowwise",
     )  # fmt: skip
 
 
@@ -76,8 +99,10 @@ def _has_avx512() -> bool:
         return False
 
 
-def _free_batch(problem: Problem, traced: Traced, inputs: Inputs, program: Program, source: str) -> Batch | None:
-    """Find out whether the first size may vary: another size must give the very same C++."""
+def _free_batch(
+    problem: Problem, inputs: Inputs, program: Program, source: str, write: Callable[[Program], str]
+) -> Batch | None:
+    """Find out whether the first size may vary: `write` must make the very same text of another size."""
     args = {f"args.{n}": v for n, v in inputs.args.items() if isinstance(v, torch.Tensor) and v.dim()}
     rank = max((t.dim() for t in args.values()), default=0)
     sizes = {t.shape[0] for t in args.values() if t.dim() == rank}
@@ -88,12 +113,14 @@ def _free_batch(problem: Problem, traced: Traced, inputs: Inputs, program: Progr
         frozenset(p for p, t in args.items() if t.dim() == rank),
         frozenset(p for p, t in args.items() if t.shape[0] == size),
     ):
-        if _same_kernel(problem, inputs, program, source, Batch(size, paths)):
+        if _same_kernel(problem, inputs, program, source, Batch(size, paths), write):
             return Batch(size, paths)
     return None
 
 
-def _same_kernel(problem: Problem, inputs: Inputs, program: Program, source: str, batch: Batch) -> bool:
+def _same_kernel(
+    problem: Problem, inputs: Inputs, program: Program, source: str, batch: Batch, write: Callable[[Program], str]
+) -> bool:
     if program.rows % batch.size:
         return False
     more = 2 * batch.size + 1
@@ -105,7 +132,7 @@ def _same_kernel(problem: Problem, inputs: Inputs, program: Program, source: str
 
     try:
         other = lower(trace_inputs(problem, replace(inputs.map(grow))))
-        again, _ = emit(other)
+        again = write(other)
     except NotRowwise:
         return False
     grown = [(more, *t.shape[1:]) if t.shape[:1] == (batch.size,) else t.shape for t in program.outputs]
