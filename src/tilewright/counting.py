@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from . import units
+from .dispatch import QuietMode
 from .problem import Cost, Problem, Workload, as_tuple
 
 
@@ -74,7 +74,7 @@ def _count(problem: Problem, workload: Workload, how: str) -> Cost:
     )
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(QuietMode):
     """Counts the operations that depend on `inputs`: a module's own initialisation is none of the work."""
 
     def __init__(self, inputs: Iterable[torch.Tensor]) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy
 import torch
 from torch._decomp import core_aten_decompositions, decomposition_table
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
+
+from ..dispatch import QuietMode
 
 aten = torch.ops.aten
 
@@ -36,7 +37,7 @@ JUMPS = {
 }  # fmt: skip
 
 
-class Wide(TorchDispatchMode):
+class Wide(QuietMode):
     """Runs everything in float64: casts to, and new tensors of, a narrower floating type become float64. `jumps` tells
     afterwards whether the reference used an operation that is not continuous."""
 
@@ -73,7 +74,7 @@ def _widen_result(args: Any) -> Callable[[Any], Any]:
     return widen
 
 
-class PlainKernel(TorchDispatchMode):
+class PlainKernel(QuietMode):
     """Evaluates float32 (and float64) operations as a simple kernel with `lanes` running sums would; `backwards` walks
     the reduced axis from its end, which gives a second, independent set of roundings."""
 
