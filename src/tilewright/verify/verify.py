@@ -84,7 +84,7 @@ def verify(
     if tier == "certify" and all(e.status is Status.PASSED for e in entries):
         facts, extra = _repeats(session, problem, truths, chosen[0], seed)
         entries += extra
-        facts["weak"] = weak_points(problem, truths.case(problem, chosen[0], "normal", seed))
+        facts["weak"] = truths.weak(problem, chosen[0], seed, weak_points)
     failed = next((e for e in entries if e.status is not Status.PASSED), None)
     return Verdict(
         status=failed.status if failed else Status.PASSED,
@@ -101,8 +101,11 @@ def make_truths(
     problem: Problem, *, tier: Tier, workloads: Sequence[Workload], seed: int, truths: TruthCache, grads: bool = True
 ) -> None:
     """Make ahead of time the truths that `verify` with the same arguments will ask for."""
-    for step in _plan(problem, tier, tuple(workloads) or problem.workloads, grads):
+    chosen = tuple(workloads) or problem.workloads
+    for step in _plan(problem, tier, chosen, grads):
         truths.case(problem, step.workload, step.family, seed, step.grads)
+    if tier == "certify":
+        truths.weak(problem, chosen[0], seed, weak_points)
 
 
 def _plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: bool) -> Iterator[_Step]:
