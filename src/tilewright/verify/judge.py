@@ -21,6 +21,8 @@ from .truth import Truth
 if TYPE_CHECKING:
     from ..child.session import Outcome, OutputMeta
 
+_PEAK_BLOCK = 1 << 18  # elements of suspect rows that are looked at together
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -251,20 +253,20 @@ def _peak(right: OutputTruth, value_RN: torch.Tensor, found: Sums, limits: Limit
     """Each element may use the larger of its row's limit and a few units in its last place."""
     assert right.value_RN is not None
     assert right.grid is not None
-    suspects = (found.peak_R > limits.peak_R).nonzero().view(-1).tolist()
+    suspects = (found.peak_R > limits.peak_R).nonzero().view(-1)
     worst: tuple[float, float, int, int | None] = (0.0, 1.0, 0, None)
-    if not suspects:
+    if not suspects.numel():
         row = _worst(found.peak_R, limits.peak_R)
         worst = (float(found.peak_R[row]), float(limits.peak_R[row]), row, None)
     error = error_of(right, value_RN)
-    for row in suspects:
-        y = right.value_RN[row]
+    for rows in suspects.split(max(1, _PEAK_BLOCK // max(1, right.layout.length))) if suspects.numel() else ():
+        y = right.value_RN[rows]
         units = MAX_ULP_OUTPUT * ulp(y, right.dtype) + MAX_ULP_INTERNAL * ulp(y, right.grid.internal)
-        allowed = units.clamp(min=float(limits.peak_R[row]))
-        e = error(slice(row, row + 1))[0].abs()
-        column = int((e / allowed).argmax())
-        if float(e[column]) * worst[1] > worst[0] * float(allowed[column]):
-            worst = (float(e[column]), float(allowed[column]), row, column)
+        allowed = torch.maximum(units, limits.peak_R[rows].to(units.dtype)[:, None])
+        e = error(rows).abs()
+        at, column = divmod(int((e / allowed).argmax()), e.shape[1])
+        if float(e[at, column]) * worst[1] > worst[0] * float(allowed[at, column]):
+            worst = (float(e[at, column]), float(allowed[at, column]), int(rows[at]), column)
     unit = max(max(float(s.peak_R[worst[2]]) for s in right.runs), float(right.grid.rho_peak_R[worst[2]]), 1e-300)
     return _Check("largest error", worst[0], worst[1], unit, right.layout.where(worst[2], worst[3]))
 

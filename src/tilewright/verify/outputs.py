@@ -72,12 +72,12 @@ def error_sums(truth: OutputTruth, value_RN: torch.Tensor) -> Sums:
     return Sums(*fast) if fast is not None else sums(error_of(truth, value_RN), truth.value_RN)
 
 
-def error_of(truth: OutputTruth, value_RN: torch.Tensor) -> Callable[[slice], torch.Tensor]:
-    """Return rows -> error of `value_RN` in float64, zero wherever nothing is judged."""
+def error_of(truth: OutputTruth, value_RN: torch.Tensor) -> Callable[[slice | torch.Tensor], torch.Tensor]:
+    """Return rows (a slice, or their numbers) -> error of `value_RN` in float64, zero wherever nothing is judged."""
     assert truth.value_RN is not None
     right_RN, codes_RN = truth.value_RN, None if truth.codes is None else truth.layout.view(truth.codes)
 
-    def error(part: slice) -> torch.Tensor:
+    def error(part: slice | torch.Tensor) -> torch.Tensor:
         e = value_RN[part].double() - right_RN[part]
         if codes_RN is not None:
             e = torch.where(codes_RN[part] == FINITE, e, 0.0)
