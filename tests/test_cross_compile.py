@@ -19,11 +19,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from triton.runtime.jit import JITFunction
 
 from tilewright import ops
-from tilewright.build import cuda, gluon
+from tilewright.build import ToolMissing, cuda, gluon, prebuild
 from tilewright.build import triton as build
 from tilewright.build.facts import LIMITS, SASS_CLASSES, CompileFacts, count_instructions, occupancy
 from tilewright.build.triton import TARGETS, Launch, capture, cross_compile, distinct
-from tilewright.candidate import CandidateError, Status
+from tilewright.candidate import Candidate, CandidateError, Status
+from tilewright.ops._lib import settings
 from tilewright.problem import Inputs, Problem, Workload, as_tuple
 
 pytestmark = pytest.mark.skipif(build.interpreting(), reason="an interpreted process compiles nothing")
@@ -74,11 +75,20 @@ def test_every_kernel_is_launched_by_a_real_workload(name: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", NAMES)
-def test_default_settings_compile_without_spills(name: str, target: str) -> None:
+def test_default_settings_compile_without_spills(name: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "entries", lambda op, arch: ())
+    for launch in launches.__wrapped__(name, target):
+        facts = cross_compile(launch, target)
+        assert facts.spills == 0, f"{facts.kernel} for {target}: {facts}"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_fit_their_machine(name: str, target: str) -> None:
+    """Measured settings may spill a little: they were the fastest all the same."""
     assert launches(name, target)
     for launch in launches(name, target):
         facts = cross_compile(launch, target)
-        assert facts.spills == 0, f"{facts.kernel} for {target}: {facts}"
         assert facts.fits, f"{facts.kernel} for {target} asks for {facts.shared_bytes} bytes of shared memory"
         assert facts.registers > 0
         if target in LIMITS:
@@ -239,12 +249,30 @@ def test_cuda_builds_a_cubin_and_reads_its_facts() -> None:
     assert caught.value.status is Status.COMPILE_ERROR
 
 
+@pytest.mark.skipif(compiler() is None, reason=cuda.INSTALL_HINT)
+@pytest.mark.parametrize("N", [128, 1000, 4096, 16387, 32768, 128256])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_softmax_in_cuda_builds_without_spills(N: int, dtype: torch.dtype) -> None:
+    from tilewright.ops.softmax import cuda as softmax_cuda
+
+    name, (threads, rows), defines = softmax_cuda.plan(torch.empty(4, N, dtype=dtype))
+    cubin = cuda.compile_cubin(softmax_cuda.SOURCE, "sm_90", defines=defines)
+    facts = cuda.facts(name, cubin, "sm_90", threads * rows)
+    assert facts.spills == 0
+    assert facts.occupancy is not None
+    if N % 8 == 0:
+        assert facts.instructions["load_128"] > 0
+        assert facts.occupancy == 1 or dtype == torch.float32
+
+
 def test_cuda_without_a_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing: Callable[[], Any] = lambda: None  # noqa: E731
     monkeypatch.setattr(cuda, "find_nvcc", nothing)
     monkeypatch.setattr(cuda, "find_nvrtc", nothing)
     with pytest.raises(CandidateError, match="pip install nvidia-cuda-nvrtc"):
         cuda.compile_cubin(CUDA_SOURCE)
+    with pytest.raises(ToolMissing, match="pip install nvidia-cuda-nvrtc"):
+        prebuild(Candidate(name="cuda", source="", entry="f", language="cuda"))
 
 
 def test_gluon_builds_for_hopper() -> None:

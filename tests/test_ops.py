@@ -313,7 +313,7 @@ def test_settings_are_data(path: Path) -> None:
     data = json.loads(path.read_text())
     assert (data["op"], data["arch"]) == (op, arch)
     assert op in PROBLEMS
-    assert data["origin"] in ("heuristic", "tuned")
+    assert data["origin"] in ("heuristic", "measured")
     for entry in data["entries"]:
         assert set(entry["settings"]) <= {p.name for p in PROBLEMS[op].space.parameters}
         found = settings.choose(op, arch, entry["kernel"], "bfloat16", entry["axes"], {})
@@ -370,6 +370,7 @@ WRONG_CALLS = {
         ValueError,
         "residual must be like x",
     ),
+    "softmax: CUDA on a CPU": (lambda: ops.softmax(torch.ones(4), impl="cuda"), ValueError, "an NVIDIA GPU"),
     "softmax: integers": (lambda: ops.softmax(torch.ones(4, dtype=torch.int32)), TypeError, "dtype="),
     "softmax: no such axis": (lambda: ops.softmax(torch.ones(2, 4), dim=2), IndexError, "outside the 2 axes"),
     "gemm: inner sizes differ": (

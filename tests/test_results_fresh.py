@@ -139,7 +139,7 @@ def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     [
         ("ops/rms_norm.py", "import math\n", "import math  # a comment\n\n\n"),
         ("ops/rms_norm.py", "import math\n", 'import math\n"""More prose."""\n'),
-        ("ops/softmax.py", "def softmax(", "def softer("),
+        ("ops/softmax/__init__.py", "def softmax(", "def softer("),
         ("build/cpp.py", '"""C++ source', '"""Any source'),
         ("build/cpp.py", "def loader_text", "def text_of_the_loader"),  # nothing of the operator's reaches it
         ("ops/rms_norm.sm90.json", "\n", "\n\n"),

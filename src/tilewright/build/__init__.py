@@ -19,8 +19,10 @@ def prebuild(candidate: Candidate, timeout_s: float = 60.0) -> None:
     A C++ candidate keeps its kernel in the literal SOURCE and its settings in PARAMS; a file that does otherwise, or
     that brings its own FLAGS, is built by itself, in the child: a compiler takes flags that load code into it, start
     programs or write any file. Raises CandidateError with COMPILE_ERROR or COMPILE_TIMEOUT, and
-    ToolMissing where there is no C++ compiler.
+    ToolMissing where there is no C++ compiler, or no CUDA compiler for a candidate in CUDA C++.
     """
+    if candidate.language == "cuda":
+        _require_cuda_compiler()
     if candidate.language != "cpp":
         return
     try:
@@ -40,3 +42,12 @@ def prebuild(candidate: Candidate, timeout_s: float = 60.0) -> None:
     except CompileError as error:
         status = Status.COMPILE_TIMEOUT if error.timed_out else Status.COMPILE_ERROR
         raise CandidateError(status, str(error)) from None
+
+
+def _require_cuda_compiler() -> None:
+    from .cuda import find_compiler
+
+    try:
+        find_compiler()
+    except CandidateError as error:
+        raise ToolMissing(error.detail) from None

@@ -1,7 +1,8 @@
-"""CUDA C++ source -> a cubin, with nvcc where there is a toolkit, else with NVRTC from its wheel; and its facts.
+"""CUDA C++ source -> a cubin, with nvcc or with NVRTC from its wheel; its facts; and its launch.
 
 No GPU is needed to compile or to read facts. Kernels are declared `extern "C" __global__`, so that the launcher finds
-them by name. Cubins are kept under the user's cache folder by source, target, flags and compiler.
+them by name. Cubins are kept under the user's cache folder by source, target, flags and compiler. Kernels are loaded
+and launched through the driver's own library, which every machine with a GPU has.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..cache import made_cache_folder
 from ..candidate import CandidateError, Status
@@ -49,12 +51,16 @@ def find_nvrtc() -> str | None:
     return None
 
 
-def find_compiler() -> tuple[str, str]:
-    """Return ("nvcc" or "nvrtc", its path); CandidateError(INFRA_ERROR) says what to install when there is neither."""
-    for kind, path in (("nvcc", find_nvcc()), ("nvrtc", find_nvrtc())):
-        if path is not None:
-            return kind, path
-    raise CandidateError(Status.INFRA_ERROR, INSTALL_HINT)
+def find_compiler(preferred: str = "nvcc") -> tuple[str, str]:
+    """Return ("nvcc" or "nvrtc", its path); CandidateError(INFRA_ERROR) says what to install when there is neither.
+
+    nvcc can be stopped when it takes too long. NVRTC needs no host compiler, starts in no time and comes with torch.
+    """
+    found = {kind: path for kind, path in (("nvcc", find_nvcc()), ("nvrtc", find_nvrtc())) if path is not None}
+    if not found:
+        raise CandidateError(Status.INFRA_ERROR, INSTALL_HINT)
+    kind = preferred if preferred in found else next(iter(found))
+    return kind, found[kind]
 
 
 def compile_cubin(
@@ -63,12 +69,13 @@ def compile_cubin(
     flags: tuple[str, ...] = DEFAULT_FLAGS,
     defines: Mapping[str, object] | None = None,
     timeout_s: float = 120,
+    preferred: str = "nvcc",
 ) -> bytes:
     """Return the cubin of `source` for `target` ("sm_90", "sm_90a"), from the cache if it was built before.
 
     CandidateError: COMPILE_ERROR with the compiler's first error, COMPILE_TIMEOUT, INFRA_ERROR without a compiler.
     """
-    kind, compiler = find_compiler()
+    kind, compiler = find_compiler(preferred)
     options = (*flags, *(f"-D{k}={v}" for k, v in sorted((defines or {}).items())))
     stamp = f"{compiler} {os.path.getmtime(compiler) if os.path.exists(compiler) else ''}"
     path = _cache_folder() / f"{content_digest(source, target, *options, kind, stamp)}.cubin"
@@ -89,6 +96,68 @@ def facts(kernel: str, cubin: bytes, target: str, threads: int, dynamic_shared_b
     if not dynamic_shared_bytes:
         return static
     return cubin_facts(kernel, target, cubin, threads, static.shared_bytes + dynamic_shared_bytes)
+
+
+class Kernel:
+    """A kernel loaded on one GPU, launched on torch's current stream there."""
+
+    def __init__(self, cubin: bytes, name: str, device: int) -> None:
+        self.name, self.device = name, device
+        self._module, self._function = ctypes.c_void_p(), ctypes.c_void_p()
+        _make_current(device)
+        _checked("cuModuleLoadData", ctypes.byref(self._module), cubin)
+        _checked("cuModuleGetFunction", ctypes.byref(self._function), self._module, name.encode())
+
+    def launch(self, blocks: int, threads: tuple[int, int], *arguments: Any) -> None:
+        """Launch `blocks` blocks of `threads` (x, y). Tensors go as pointers, int as int64, float as float."""
+        import torch
+
+        _make_current(self.device)
+        values = [_ARGUMENTS.get(type(a), _pointer)(a) for a in arguments]
+        addresses = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
+        stream = ctypes.c_void_p(torch._C._cuda_getCurrentRawStream(self.device))
+        _checked("cuLaunchKernel", self._function, blocks, 1, 1, *threads, 1, 0, stream, addresses, None)
+
+
+@cache
+def kernel(source: str, name: str, device: int, **defines: object) -> Kernel:
+    """Return kernel `name` of `source`, compiled for the GPU `device` with `defines` and loaded there, once.
+
+    CandidateError as `compile_cubin`; RuntimeError carries what the driver says.
+    """
+    import torch
+
+    major, minor = torch.cuda.get_device_capability(device)
+    return Kernel(compile_cubin(source, f"sm_{major}{minor}", defines=defines, preferred="nvrtc"), name, device)
+
+
+def _pointer(tensor: Any) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+_ARGUMENTS: dict[type, Callable[[Any], Any]] = {int: ctypes.c_int64, float: ctypes.c_float}
+
+
+@cache
+def _driver() -> ctypes.CDLL:
+    return ctypes.CDLL("libcuda.so.1")
+
+
+def _checked(call: str, *arguments: Any) -> None:
+    code = getattr(_driver(), call)(*arguments)
+    if code:
+        text = ctypes.c_char_p()
+        _driver().cuGetErrorString(code, ctypes.byref(text))
+        raise RuntimeError(f"{call}: {(text.value or b'unknown error').decode()} ({code})")
+
+
+def _make_current(device: int) -> None:
+    """A thread that torch has not used yet has no context: give it the one that torch uses on `device`."""
+    context = ctypes.c_void_p()
+    _checked("cuCtxGetCurrent", ctypes.byref(context))
+    if context.value is None:
+        _checked("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+        _checked("cuCtxSetCurrent", context)
 
 
 def _cache_folder() -> Path:

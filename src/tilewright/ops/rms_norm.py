@@ -27,13 +27,17 @@ import triton.language as tl
 from ..problem import Cost, Inputs, Parameter, Problem, Space, Workload
 from ._lib import cpp_rows
 from ._lib.impls import choose_impl, require_triton
-from ._lib.launch import arch_of, as_rows, multiprocessors_of, next_power_of_2, on_device
+from ._lib.launch import as_rows, multiprocessors_of, next_power_of_2, on_device
 from ._lib.registration import differentiable_grads, register
-from ._lib.settings import choose
+from ._lib.rows import PARAMETERS, launch_of, load_part, load_rows, settings_of, store_part, store_rows
 
 IMPLS = ("reference", "cpp", "triton")
-# Longest row whose elements one program keeps in registers; longer rows are walked twice, the second time out of L2.
+# Longest row that a program keeps in registers by default; longer rows are walked twice, the second time out of L2.
 FORWARD_ROW, BACKWARD_ROW = 16384, 8192
+# Most bytes of tiles that a program has on their way: what a block may use of Hopper's shared memory, less a margin.
+STAGED_BYTES = 208 << 10
+# Longest row whose weight gradient a backward program sums in registers; longer ones get a kernel of their own.
+SUMS_ROW = 32768
 
 
 def reference(
@@ -85,114 +89,108 @@ def cost(workload: Workload) -> Cost:
 @triton.jit(do_not_specialize=["M", "eps"])
 def _rms_norm_fwd_kernel(
     x_ptr, residual_ptr, weight_ptr, out_ptr, h_ptr, rstd_ptr, M, N, x_stride, residual_stride, eps,
-    HAS_WEIGHT: tl.constexpr, HAS_RESIDUAL: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    HAS_WEIGHT: tl.constexpr, HAS_RESIDUAL: tl.constexpr, FULL: tl.constexpr, HOLD: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    rows = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
+    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M).to(tl.int64)
     cols = tl.arange(0, BLOCK_N)
-    mask = (rows < M)[:, None] & (cols < N)[None, :]
-    h = tl.load(x_ptr + rows[:, None] * x_stride + cols[None, :], mask=mask, other=0.0)
+    h = load_rows(x_ptr, rows, cols, x_stride, M, N, 0.0, FULL, HOLD)
     if HAS_RESIDUAL:
-        residual = tl.load(residual_ptr + rows[:, None] * residual_stride + cols[None, :], mask=mask, other=0.0)
-        h = (h.to(tl.float32) + residual.to(tl.float32)).to(h.dtype)
-        tl.store(h_ptr + rows[:, None] * N + cols[None, :], h, mask=mask)
+        added = load_rows(residual_ptr, rows, cols, residual_stride, M, N, 0.0, FULL, HOLD)
+    if HAS_WEIGHT:
+        weight = load_part(weight_ptr, cols[None, :], N, 0.0, FULL, True)
+    if HAS_RESIDUAL:
+        h = (h.to(tl.float32) + added.to(tl.float32)).to(h.dtype)
+        store_rows(h_ptr, h, rows, cols, N, M, N, FULL)
     wide = h.to(tl.float32)
     rstd = tl.rsqrt(tl.sum(wide * wide, axis=1) / N + eps)
     tl.store(rstd_ptr + rows, rstd, mask=rows < M)
     out = wide * rstd[:, None]
     if HAS_WEIGHT:
-        out *= tl.load(weight_ptr + cols, mask=cols < N, other=0.0).to(tl.float32)[None, :]
-    tl.store(out_ptr + rows[:, None] * N + cols[None, :], out.to(out_ptr.dtype.element_ty), mask=mask)
+        out *= weight.to(tl.float32)
+    store_rows(out_ptr, out, rows, cols, N, M, N, FULL)
 
 
 @triton.jit(do_not_specialize=["eps"])
 def _rms_norm_fwd_long_kernel(
     x_ptr, residual_ptr, weight_ptr, out_ptr, h_ptr, rstd_ptr, N, x_stride, residual_stride, eps,
-    HAS_WEIGHT: tl.constexpr, HAS_RESIDUAL: tl.constexpr, BLOCK_N: tl.constexpr,
+    HAS_WEIGHT: tl.constexpr, HAS_RESIDUAL: tl.constexpr, FULL: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
+    x_row, residual_row = x_ptr + row * x_stride, residual_ptr
+    if HAS_RESIDUAL:
+        residual_row += row * residual_stride
     squares = tl.zeros([BLOCK_N], dtype=tl.float32)
     for start in range(0, N, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
-        h = tl.load(x_ptr + row * x_stride + cols, mask=cols < N, other=0.0)
+        h = load_part(x_row, cols, N, 0.0, FULL, True)
         if HAS_RESIDUAL:
-            residual = tl.load(residual_ptr + row * residual_stride + cols, mask=cols < N, other=0.0)
-            h = (h.to(tl.float32) + residual.to(tl.float32)).to(h.dtype)
-            tl.store(h_ptr + row * N + cols, h, mask=cols < N)
+            h = (h.to(tl.float32) + load_part(residual_row, cols, N, 0.0, FULL, True).to(tl.float32)).to(h.dtype)
+            store_part(h_ptr + row * N, h, cols, N, FULL)
         wide = h.to(tl.float32)
         squares += wide * wide
     rstd = tl.rsqrt(tl.sum(squares, axis=0) / N + eps)
     tl.store(rstd_ptr + row, rstd)
     for start in range(0, N, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
-        h = tl.load(x_ptr + row * x_stride + cols, mask=cols < N, other=0.0)
+        h = load_part(x_row, cols, N, 0.0, FULL, False)
         if HAS_RESIDUAL:  # added again: another thread may have written this part of h, and nothing orders the two
-            residual = tl.load(residual_ptr + row * residual_stride + cols, mask=cols < N, other=0.0)
-            h = (h.to(tl.float32) + residual.to(tl.float32)).to(h.dtype)
+            h = (h.to(tl.float32) + load_part(residual_row, cols, N, 0.0, FULL, False).to(tl.float32)).to(h.dtype)
         out = h.to(tl.float32) * rstd
         if HAS_WEIGHT:
-            out *= tl.load(weight_ptr + cols, mask=cols < N, other=0.0).to(tl.float32)
-        tl.store(out_ptr + row * N + cols, out.to(out_ptr.dtype.element_ty), mask=cols < N)
+            out *= load_part(weight_ptr, cols, N, 0.0, FULL, True).to(tl.float32)
+        store_part(out_ptr + row * N, out, cols, N, FULL)
 
 
 @triton.jit(do_not_specialize=["M"])
 def _rms_norm_bwd_kernel(
     grad_ptr, h_ptr, weight_ptr, rstd_ptr, grad_h_ptr, dx_ptr, partial_ptr, M, N, grad_stride, h_stride, grad_h_stride,
-    HAS_WEIGHT: tl.constexpr, HAS_GRAD_H: tl.constexpr, NEEDS_DW: tl.constexpr,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    HAS_WEIGHT: tl.constexpr, HAS_GRAD_H: tl.constexpr, NEEDS_DW: tl.constexpr, BLOCKS: tl.constexpr,
+    FULL: tl.constexpr, HOLD: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     # dx = rstd * (w*g - xhat * mean(w*g*xhat)) + grad_h, with xhat = h * rstd; dw sums g*xhat over this program's rows.
+    # A row is BLOCKS blocks; where there are several, each is read again, out of L2, once the row's mean is known.
     cols = tl.arange(0, BLOCK_N)
-    program = tl.program_id(0).to(tl.int64)
-    if HAS_WEIGHT:
-        weight = tl.load(weight_ptr + cols, mask=cols < N, other=0.0).to(tl.float32)
-    dw = tl.zeros([BLOCK_N], dtype=tl.float32)
-    for tile in range(tl.program_id(0), tl.cdiv(M, BLOCK_M), tl.num_programs(0)):
+    if HAS_WEIGHT and BLOCKS == 1:
+        weight = load_part(weight_ptr, cols[None, :], N, 0.0, FULL, True).to(tl.float32)
+    dw = (tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32),) * BLOCKS
+    for tile in tl.range(tl.program_id(0), tl.cdiv(M, BLOCK_M), tl.num_programs(0), num_stages=STAGES):
         rows = tile * BLOCK_M + tl.arange(0, BLOCK_M).to(tl.int64)
-        mask = (rows < M)[:, None] & (cols < N)[None, :]
-        grad = tl.load(grad_ptr + rows[:, None] * grad_stride + cols[None, :], mask=mask, other=0.0).to(tl.float32)
-        h = tl.load(h_ptr + rows[:, None] * h_stride + cols[None, :], mask=mask, other=0.0).to(tl.float32)
         rstd = tl.load(rstd_ptr + rows, mask=rows < M, other=0.0)
-        xhat = h * rstd[:, None]
-        if NEEDS_DW:
-            dw += tl.sum(grad * xhat, axis=0)
-        if HAS_WEIGHT:
-            grad *= weight[None, :]
-        mean = tl.sum(grad * xhat, axis=1) / N
-        dx = rstd[:, None] * (grad - xhat * mean[:, None])
-        if HAS_GRAD_H:
-            grad_h = tl.load(grad_h_ptr + rows[:, None] * grad_h_stride + cols[None, :], mask=mask, other=0.0)
-            dx += grad_h.to(tl.float32)
-        tl.store(dx_ptr + rows[:, None] * N + cols[None, :], dx.to(dx_ptr.dtype.element_ty), mask=mask)
+        if BLOCKS == 1:
+            grad = load_rows(grad_ptr, rows, cols, grad_stride, M, N, 0.0, FULL, HOLD).to(tl.float32)
+            h = load_rows(h_ptr, rows, cols, h_stride, M, N, 0.0, FULL, HOLD).to(tl.float32)
+            products = grad * h * weight if HAS_WEIGHT else grad * h
+        else:
+            products = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32)
+            for start in range(0, N, BLOCK_N):
+                left = N - start
+                g = load_rows(grad_ptr + start, rows, cols, grad_stride, M, left, 0.0, FULL, True).to(tl.float32)
+                product = g * load_rows(h_ptr + start, rows, cols, h_stride, M, left, 0.0, FULL, True).to(tl.float32)
+                if HAS_WEIGHT:
+                    product *= load_part(weight_ptr + start, cols[None, :], left, 0.0, FULL, True).to(tl.float32)
+                products += product
+        mean = tl.sum(products, axis=1) * rstd / N
+        for start in tl.static_range(0, BLOCKS * BLOCK_N, BLOCK_N):
+            left = N - start
+            if BLOCKS > 1:
+                grad = load_rows(grad_ptr + start, rows, cols, grad_stride, M, left, 0.0, FULL, False).to(tl.float32)
+                h = load_rows(h_ptr + start, rows, cols, h_stride, M, left, 0.0, FULL, False).to(tl.float32)
+                if HAS_WEIGHT:
+                    weight = load_part(weight_ptr + start, cols[None, :], left, 0.0, FULL, True).to(tl.float32)
+            xhat = h * rstd[:, None]
+            if NEEDS_DW:  # the queue of sums turns with the blocks: the first is always this block's
+                dw = dw[1:] + (dw[0] + grad * xhat,)  # noqa: RUF005 - Triton unpacks no tuples
+            weighted = grad * weight if HAS_WEIGHT else grad
+            dx = rstd[:, None] * (weighted - xhat * mean[:, None])
+            if HAS_GRAD_H:
+                more = load_rows(grad_h_ptr + start, rows, cols, grad_h_stride, M, left, 0.0, FULL, HOLD)
+                dx += more.to(tl.float32)
+            store_rows(dx_ptr + start, dx, rows, cols, N, M, left, FULL)
     if NEEDS_DW:
-        tl.store(partial_ptr + program * N + cols, dw, mask=cols < N)
-
-
-@triton.jit
-def _rms_norm_bwd_long_kernel(
-    grad_ptr, h_ptr, weight_ptr, rstd_ptr, grad_h_ptr, dx_ptr, N, grad_stride, h_stride, grad_h_stride,
-    HAS_WEIGHT: tl.constexpr, HAS_GRAD_H: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64)
-    rstd = tl.load(rstd_ptr + row)
-    products = tl.zeros([BLOCK_N], dtype=tl.float32)
-    for start in range(0, N, BLOCK_N):
-        cols = start + tl.arange(0, BLOCK_N)
-        grad = tl.load(grad_ptr + row * grad_stride + cols, mask=cols < N, other=0.0).to(tl.float32)
-        h = tl.load(h_ptr + row * h_stride + cols, mask=cols < N, other=0.0).to(tl.float32)
-        if HAS_WEIGHT:
-            grad *= tl.load(weight_ptr + cols, mask=cols < N, other=0.0).to(tl.float32)
-        products += grad * h * rstd
-    mean = tl.sum(products, axis=0) / N
-    for start in range(0, N, BLOCK_N):
-        cols = start + tl.arange(0, BLOCK_N)
-        grad = tl.load(grad_ptr + row * grad_stride + cols, mask=cols < N, other=0.0).to(tl.float32)
-        h = tl.load(h_ptr + row * h_stride + cols, mask=cols < N, other=0.0).to(tl.float32)
-        if HAS_WEIGHT:
-            grad *= tl.load(weight_ptr + cols, mask=cols < N, other=0.0).to(tl.float32)
-        dx = rstd * (grad - h * rstd * mean)
-        if HAS_GRAD_H:
-            dx += tl.load(grad_h_ptr + row * grad_h_stride + cols, mask=cols < N, other=0.0).to(tl.float32)
-        tl.store(dx_ptr + row * N + cols, dx.to(dx_ptr.dtype.element_ty), mask=cols < N)
+        for block in tl.static_range(BLOCKS):
+            cols = block * BLOCK_N + tl.arange(0, BLOCK_N)
+            tl.store(partial_ptr + tl.program_id(0).to(tl.int64) * N + cols, tl.sum(dw[block], axis=0), mask=cols < N)
 
 
 @triton.jit(do_not_specialize=["M"])
@@ -271,16 +269,18 @@ Maybe = torch.Tensor | None
 
 
 def default_settings(kernel: str, N: int) -> dict[str, int]:
-    """Derived, not tuned: 16 elements a thread keep two 16-byte bf16 loads in flight and fit the registers; programs
-    of short rows take several, to have 2048 elements at least; one backward program per 1024 threads of an SM."""
-    block = next_power_of_2(N)
-    warps = min(16, max(4, block // 512))
-    return {"rows": max(1, 2048 // block) if kernel == "fwd" else max(1, 1024 // block), "warps": warps, "waves": 2}
-
-
-def _settings(kernel: str, x: torch.Tensor, N: int) -> dict[str, int]:
-    dtype = str(x.dtype).removeprefix("torch.")
-    return choose("rms_norm", arch_of(x), kernel, dtype, {"N": N}, default_settings(kernel, N))
+    """Derived, not tuned: 16 elements a thread keep two 16-byte bf16 loads in flight and fit the registers, backward 8
+    of each of two matrices; programs of short rows take several, to have 2048 or 1024 elements at least; one or two
+    backward programs per multiprocessor, as few partial sums as keep it busy. The more sums of the weight's gradient a
+    thread holds, the smaller the blocks of a long row."""
+    columns = next_power_of_2(N)
+    if kernel == "fwd":
+        block = 0 if N <= FORWARD_ROW else 4096
+        return {"rows": max(1, 2048 // columns), "warps": min(16, max(4, columns // 512)), "block": block}
+    if N <= BACKWARD_ROW:
+        return {"rows": max(1, 1024 // columns), "warps": min(16, max(4, columns // 256)), "waves": 2, "stages": 1}
+    block = 4096 if N <= 2 * BACKWARD_ROW else 2048 if N <= SUMS_ROW else 8192
+    return {"rows": 1, "warps": 16, "block": block, "waves": 1, "stages": 1}
 
 
 def _fwd_triton(x: torch.Tensor, weight: Maybe, residual: Maybe, out: torch.Tensor, h: torch.Tensor,
@@ -288,16 +288,11 @@ def _fwd_triton(x: torch.Tensor, weight: Maybe, residual: Maybe, out: torch.Tens
     M, N = x.shape
     r_stride = 0 if residual is None else residual.stride(0)
     flags = {"HAS_WEIGHT": weight is not None, "HAS_RESIDUAL": residual is not None}
-    set_ = _settings("fwd", x, N)
-    if N > FORWARD_ROW:
-        _rms_norm_fwd_long_kernel[(M,)](
-            x, residual, weight, out, h, rstd, N, x.stride(0), r_stride, eps, **flags, BLOCK_N=4096, num_warps=8
-        )
-        return
-    _rms_norm_fwd_kernel[(triton.cdiv(M, set_["rows"]),)](
-        x, residual, weight, out, h, rstd, M, N, x.stride(0), r_stride, eps, **flags,
-        BLOCK_M=set_["rows"], BLOCK_N=next_power_of_2(N), num_warps=set_["warps"],
-    )  # fmt: skip
+    set_ = settings_of("rms_norm", "fwd", x, N, default_settings("fwd", N))
+    programs, constants = launch_of(M, N, set_)
+    kernel = _rms_norm_fwd_kernel if constants["BLOCK_N"] >= N else _rms_norm_fwd_long_kernel
+    sizes = (M, N) if kernel is _rms_norm_fwd_kernel else (N,)
+    kernel[(programs,)](x, residual, weight, out, h, rstd, *sizes, x.stride(0), r_stride, eps, **flags, **constants)
 
 
 def _fwd(
@@ -333,30 +328,27 @@ def _fwd_fake(
 def _bwd_triton(grad: torch.Tensor, h: torch.Tensor, weight: Maybe, rstd: torch.Tensor, grad_h: Maybe,
                 dx: torch.Tensor, dw: Maybe) -> None:  # fmt: skip
     M, N = h.shape
-    strides = (grad.stride(0), h.stride(0))
-    g_stride = 0 if grad_h is None else grad_h.stride(0)
+    strides = (grad.stride(0), h.stride(0), 0 if grad_h is None else grad_h.stride(0))
     flags = {"HAS_WEIGHT": weight is not None, "HAS_GRAD_H": grad_h is not None}
-    set_ = _settings("bwd", h, N)
-    programs = min(M, multiprocessors_of(h) * set_["waves"])
-    if N > BACKWARD_ROW:
-        _rms_norm_bwd_long_kernel[(M,)](
-            grad, h, weight, rstd, grad_h, dx, N, *strides, g_stride, **flags, BLOCK_N=4096, num_warps=8
+    set_ = settings_of("rms_norm", "bwd", h, N, default_settings("bwd", N))
+    block = set_["block"] or next_power_of_2(N)
+    tile_bytes = set_["rows"] * block * h.element_size() * (2 if grad_h is None else 3)
+    programs = min(triton.cdiv(M, set_["rows"]), multiprocessors_of(h) * set_["waves"])
+    sums_here = dw is not None and N <= SUMS_ROW
+    count = programs if sums_here else min(triton.cdiv(M, 16), 16)
+    partial_sums = None if dw is None else dw.new_empty((count, N), dtype=torch.float32)
+    _rms_norm_bwd_kernel[(programs,)](
+        grad, h, weight, rstd, grad_h, dx, partial_sums, M, N, *strides, **flags, NEEDS_DW=sums_here,
+        BLOCKS=triton.cdiv(N, block), FULL=N % block == 0, HOLD=bool(set_["hold"]), BLOCK_M=set_["rows"],
+        BLOCK_N=block, STAGES=min(set_["stages"], 1 + STAGED_BYTES // tile_bytes), num_warps=set_["warps"],
+    )  # fmt: skip
+    if dw is None:
+        return
+    if not sums_here:
+        _rms_norm_bwd_weight_kernel[(triton.cdiv(N, 128), count)](
+            grad, h, rstd, partial_sums, M, N, *strides[:2], BLOCK_M=16, BLOCK_N=128, num_warps=4
         )
-        programs = min(triton.cdiv(M, 16), 16)
-    partial_sums = dw.new_empty((programs, N), dtype=torch.float32) if dw is not None else None
-    if N <= BACKWARD_ROW:
-        _rms_norm_bwd_kernel[(programs,)](
-            grad, h, weight, rstd, grad_h, dx, partial_sums, M, N, *strides, g_stride, **flags,
-            NEEDS_DW=dw is not None, BLOCK_M=set_["rows"], BLOCK_N=next_power_of_2(N), num_warps=set_["warps"],
-        )  # fmt: skip
-    elif dw is not None:
-        _rms_norm_bwd_weight_kernel[(triton.cdiv(N, 128), programs)](
-            grad, h, rstd, partial_sums, M, N, *strides, BLOCK_M=16, BLOCK_N=128, num_warps=4
-        )
-    if dw is not None:
-        _rms_norm_bwd_sum_kernel[(triton.cdiv(N, 32),)](
-            partial_sums, dw, programs, N, BLOCK_P=32, BLOCK_N=32, num_warps=4
-        )
+    _rms_norm_bwd_sum_kernel[(triton.cdiv(N, 32),)](partial_sums, dw, count, N, BLOCK_P=32, BLOCK_N=32, num_warps=4)
 
 
 def _bwd_torch(grad: torch.Tensor, h: torch.Tensor, weight: Maybe, rstd: torch.Tensor, grad_h: Maybe,
@@ -497,13 +489,14 @@ PROBLEM = Problem(
         _workload("qwen3_8b_qk_norm", 4096 * 32, 128, "Qwen3-8B, query heads of 4096 tokens"),
         _workload("gemma2_9b_prefill", 4096, 3584, "Gemma-2-9B, 4096 tokens"),
         _workload("llama3_8b_cpu", 1024, 4096, "Llama-3-8B, 1024 tokens", dtype="float32", residual=True, eps=1e-5),
-        _workload("long_rows", 2048, 32768, "a stress shape: rows that no register file holds"),
+        _workload("long_rows", 2048, 32768, "a stress shape: rows that fill a register file"),
+        _workload("longer_rows", 1024, 65536, "a stress shape: rows that no register file holds"),
     ),
     space=Space(
         parameters=(
-            Parameter(name="rows", values=(1, 2, 4, 8, 16), default=1),
-            Parameter(name="warps", values=(1, 2, 4, 8, 16), default=8),
-            Parameter(name="waves", values=(1, 2, 4), default=2),
+            *PARAMETERS,
+            Parameter(name="waves", values=(1, 2, 4), default=1),
+            Parameter(name="stages", values=(1, 2, 3), default=1),
         )
     ),
 )

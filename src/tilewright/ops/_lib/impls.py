@@ -39,7 +39,9 @@ def choose_impl(op: str, impl: str | None, x: torch.Tensor, offered: tuple[str, 
         raise ValueError(f"{op}: impl={impl!r} does not exist; choose one of {', '.join(offered)}")
     if impl == "cpp" and kind != "cpu":
         raise ValueError(f"{op}: impl='cpp' runs on the CPU, and the input is on {x.device}")
-    if impl in ("cpp", "triton") and x.dtype not in TRITON_DTYPES:
+    if impl == "cuda" and (kind != "cuda" or torch.version.hip):
+        raise ValueError(f"{op}: impl='cuda' runs on an NVIDIA GPU, and the input is on {x.device}")
+    if impl in ("cpp", "triton", "cuda") and x.dtype not in TRITON_DTYPES:
         raise ValueError(f"{op}: impl={impl!r} takes float32, bfloat16 or float16, not {x.dtype}; use impl='reference'")
     return impl
 

@@ -21,15 +21,16 @@ import torch
 import triton
 import triton.language as tl
 
-from ..problem import Cost, Inputs, Parameter, Problem, Space, Workload
-from ._lib import cpp_rows
-from ._lib.impls import choose_impl, require_triton
-from ._lib.launch import arch_of, as_rows, next_power_of_2, on_device
-from ._lib.registration import differentiable_grads, register
-from ._lib.settings import choose
+from ...problem import Cost, Inputs, Parameter, Problem, Space, Workload
+from .._lib import cpp_rows
+from .._lib.impls import choose_impl, require_triton
+from .._lib.launch import as_rows, next_power_of_2, on_device
+from .._lib.registration import differentiable_grads, register
+from .._lib.rows import PARAMETERS, launch_of, load_part, load_rows, settings_of, store_part, store_rows
+from . import cuda
 
-IMPLS = ("reference", "cpp", "triton")
-# Longest row whose entries one program keeps in registers.
+IMPLS = ("reference", "cpp", "cuda", "triton")
+# Longest row whose entries a program keeps in registers by default.
 FORWARD_ROW, BACKWARD_ROW = 16384, 8192
 
 
@@ -65,66 +66,70 @@ def cost(workload: Workload) -> Cost:
 
 
 @triton.jit(do_not_specialize=["M"])
-def _softmax_fwd_kernel(x_ptr, y_ptr, M, N, x_stride, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
-    rows = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
+def _softmax_fwd_kernel(
+    x_ptr, y_ptr, M, N, x_stride,
+    FULL: tl.constexpr, HOLD: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M).to(tl.int64)
     cols = tl.arange(0, BLOCK_N)
-    mask = (rows < M)[:, None] & (cols < N)[None, :]
-    x = tl.load(x_ptr + rows[:, None] * x_stride + cols[None, :], mask=mask, other=-float("inf"))
+    x = load_rows(x_ptr, rows, cols, x_stride, M, N, -float("inf"), FULL, HOLD)
     # A narrower output dtype means, as in torch, that the input is rounded to it first.
     wide = x.to(y_ptr.dtype.element_ty).to(tl.float32)
     powers = tl.exp(wide - tl.max(wide, axis=1)[:, None])
     y = powers * (1.0 / tl.sum(powers, axis=1))[:, None]
-    tl.store(y_ptr + rows[:, None] * N + cols[None, :], y.to(y_ptr.dtype.element_ty), mask=mask)
+    store_rows(y_ptr, y, rows, cols, N, M, N, FULL)
 
 
 @triton.jit
-def _softmax_fwd_long_kernel(x_ptr, y_ptr, N, x_stride, BLOCK_N: tl.constexpr):
+def _softmax_fwd_long_kernel(x_ptr, y_ptr, N, x_stride, FULL: tl.constexpr, BLOCK_N: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
-    top = -float("inf")
-    sums = tl.zeros([BLOCK_N], dtype=tl.float32)
+    # Eight neighbours, one load of one thread, share a running maximum and sum: no step waits for other threads, and
+    # an old sum is scaled once for eight entries. Maxima begin with the least float: shifting by -inf, while nothing
+    # else has been seen, would make NaN of a row whose beginning is masked.
+    parts = tl.arange(0, BLOCK_N // 8)[:, None] * 8 + tl.arange(0, 8)[None, :]
+    tops = tl.full([BLOCK_N // 8], -3.4028234663852886e38, dtype=tl.float32)
+    sums = tl.zeros([BLOCK_N // 8], dtype=tl.float32)
     for start in range(0, N, BLOCK_N):
-        cols = start + tl.arange(0, BLOCK_N)
-        x = tl.load(x_ptr + row * x_stride + cols, mask=cols < N, other=-float("inf"))
+        x = load_part(x_ptr + row * x_stride, start + parts, N, -float("inf"), FULL, True)
         wide = x.to(y_ptr.dtype.element_ty).to(tl.float32)
-        new_top = tl.maximum(top, tl.max(wide, axis=0))
-        # While everything seen is -inf, shifting by it would make NaN of an ordinary row's masked beginning.
-        shift = tl.where(new_top == -float("inf"), 0.0, new_top)
-        sums = sums * tl.exp(top - shift) + tl.exp(wide - shift)
-        top = new_top
-    scale = 1.0 / tl.sum(sums, axis=0)
+        higher = tl.maximum(tops, tl.max(wide, axis=1))
+        sums = sums * tl.exp(tops - higher) + tl.sum(tl.exp(wide - higher[:, None]), axis=1)
+        tops = higher
+    top = tl.max(tops, axis=0)
+    scale = 1.0 / tl.sum(sums * tl.exp(tops - top), axis=0)
     for start in range(0, N, BLOCK_N):
-        cols = start + tl.arange(0, BLOCK_N)
-        x = tl.load(x_ptr + row * x_stride + cols, mask=cols < N, other=-float("inf"))
+        x = load_part(x_ptr + row * x_stride, start + parts, N, -float("inf"), FULL, False)
         wide = x.to(y_ptr.dtype.element_ty).to(tl.float32)
-        y = tl.exp(wide - top) * scale
-        tl.store(y_ptr + row * N + cols, y.to(y_ptr.dtype.element_ty), mask=cols < N)
+        store_part(y_ptr + row * N, tl.exp(wide - top) * scale, start + parts, N, FULL)
 
 
 @triton.jit(do_not_specialize=["M"])
-def _softmax_bwd_kernel(grad_ptr, y_ptr, dx_ptr, M, N, grad_stride, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
-    rows = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
+def _softmax_bwd_kernel(
+    grad_ptr, y_ptr, dx_ptr, M, N, grad_stride,
+    FULL: tl.constexpr, HOLD: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M).to(tl.int64)
     cols = tl.arange(0, BLOCK_N)
-    mask = (rows < M)[:, None] & (cols < N)[None, :]
-    grad = tl.load(grad_ptr + rows[:, None] * grad_stride + cols[None, :], mask=mask, other=0.0).to(tl.float32)
-    y = tl.load(y_ptr + rows[:, None] * N + cols[None, :], mask=mask, other=0.0).to(tl.float32)
+    grad = load_rows(grad_ptr, rows, cols, grad_stride, M, N, 0.0, FULL, HOLD).to(tl.float32)
+    y = load_rows(y_ptr, rows, cols, N, M, N, 0.0, FULL, HOLD).to(tl.float32)
     dx = y * (grad - tl.sum(y * grad, axis=1)[:, None])
-    tl.store(dx_ptr + rows[:, None] * N + cols[None, :], dx.to(dx_ptr.dtype.element_ty), mask=mask)
+    store_rows(dx_ptr, dx, rows, cols, N, M, N, FULL)
 
 
 @triton.jit
-def _softmax_bwd_long_kernel(grad_ptr, y_ptr, dx_ptr, N, grad_stride, BLOCK_N: tl.constexpr):
+def _softmax_bwd_long_kernel(grad_ptr, y_ptr, dx_ptr, N, grad_stride, FULL: tl.constexpr, BLOCK_N: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     products = tl.zeros([BLOCK_N], dtype=tl.float32)
     for start in range(0, N, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
-        grad = tl.load(grad_ptr + row * grad_stride + cols, mask=cols < N, other=0.0).to(tl.float32)
-        products += grad * tl.load(y_ptr + row * N + cols, mask=cols < N, other=0.0).to(tl.float32)
+        grad = load_part(grad_ptr + row * grad_stride, cols, N, 0.0, FULL, True).to(tl.float32)
+        products += grad * load_part(y_ptr + row * N, cols, N, 0.0, FULL, True).to(tl.float32)
     total = tl.sum(products, axis=0)
     for start in range(0, N, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
-        grad = tl.load(grad_ptr + row * grad_stride + cols, mask=cols < N, other=0.0).to(tl.float32)
-        y = tl.load(y_ptr + row * N + cols, mask=cols < N, other=0.0).to(tl.float32)
-        tl.store(dx_ptr + row * N + cols, (y * (grad - total)).to(dx_ptr.dtype.element_ty), mask=cols < N)
+        grad = load_part(grad_ptr + row * grad_stride, cols, N, 0.0, FULL, False).to(tl.float32)
+        y = load_part(y_ptr + row * N, cols, N, 0.0, FULL, False).to(tl.float32)
+        store_part(dx_ptr + row * N, y * (grad - total), cols, N, FULL)
 
 
 SOURCE = r"""
@@ -186,19 +191,18 @@ ENTRY void softmax_fwd(const element_t* x, element_t* y, int64_t M, int64_t N, i
 
 
 def default_settings(kernel: str, N: int) -> dict[str, int]:
-    """Derived, not tuned: 16 entries a thread (two 16-byte bf16 loads in flight), several short rows per program."""
-    block = next_power_of_2(N)
-    return {"rows": max(1, 2048 // block), "warps": min(16, max(4, block // 512))}
-
-
-def _settings(kernel: str, x: torch.Tensor, N: int) -> dict[str, int]:
-    dtype = str(x.dtype).removeprefix("torch.")
-    return choose("softmax", arch_of(x), kernel, dtype, {"N": N}, default_settings(kernel, N))
+    """Derived, not tuned: 16 entries of each matrix a thread (two 16-byte bf16 loads in flight), up to 32 backward;
+    several short rows per program."""
+    columns = next_power_of_2(N)
+    if columns > (FORWARD_ROW if kernel == "fwd" else BACKWARD_ROW):  # noqa: SIM300
+        return {"rows": 1, "warps": 8, "block": 4096}
+    per_warp = 512 if kernel == "fwd" else 1024
+    return {"rows": max(1, 2048 // columns), "warps": min(16, max(4, columns // per_warp))}
 
 
 def _fwd(x: torch.Tensor, dtype: torch.dtype, impl: str) -> torch.Tensor:
-    """x (..., N) -> its softmax along the last axis, contiguous, in `dtype`."""
-    if impl == "cpp":
+    """x (..., N) -> its softmax along the last axis, contiguous, in `dtype`; `impl` "fastest" is what settings name."""
+    if impl in ("cpp", "cuda"):
         x = x.to(dtype)
     y = _fwd_fake(x, dtype, impl)
     if x.numel() == 0:
@@ -208,15 +212,17 @@ def _fwd(x: torch.Tensor, dtype: torch.dtype, impl: str) -> torch.Tensor:
     if impl == "cpp":
         cpp_rows.call(SOURCE, "softmax_fwd", dtype, rows, y, M, N, rows.stride(0), torch.get_num_threads())
         return y
+    set_ = settings_of("softmax", "fwd", x, N, default_settings("fwd", N))
+    if impl == "cuda" or (impl == "fastest" and set_.get("impl") == "cuda" and x.dtype == dtype and cuda.usable(x)):
+        with on_device(x):
+            cuda.forward(rows, y)
+        return y
     require_triton("softmax", x)
-    set_ = _settings("fwd", x, N)
+    programs, constants = launch_of(M, N, set_)
+    kernel = _softmax_fwd_kernel if constants["BLOCK_N"] >= N else _softmax_fwd_long_kernel
+    sizes = (M, N) if kernel is _softmax_fwd_kernel else (N,)
     with on_device(x):
-        if N > FORWARD_ROW:
-            _softmax_fwd_long_kernel[(M,)](rows, y, N, rows.stride(0), BLOCK_N=8192, num_warps=16)
-        else:
-            _softmax_fwd_kernel[(triton.cdiv(M, set_["rows"]),)](
-                rows, y, M, N, rows.stride(0), BLOCK_M=set_["rows"], BLOCK_N=next_power_of_2(N), num_warps=set_["warps"]
-            )
+        kernel[(programs,)](rows, y, *sizes, rows.stride(0), **constants)
     return y
 
 
@@ -225,7 +231,8 @@ def _fwd_fake(x: torch.Tensor, dtype: torch.dtype, impl: str) -> torch.Tensor:
 
 
 def _bwd(grad: torch.Tensor, y: torch.Tensor, dtype: torch.dtype, impl: str) -> torch.Tensor:
-    """Gradient of y (..., N) and y itself -> gradient of x in `dtype`. For impl "cpp" PyTorch computes it."""
+    """Gradient of y (..., N) and y itself -> gradient of x in `dtype`. For impl "cpp" PyTorch computes it, for "cuda"
+    the Triton kernels."""
     dx = _bwd_fake(grad, y, dtype, impl)
     if y.numel() == 0:
         return dx
@@ -235,15 +242,11 @@ def _bwd(grad: torch.Tensor, y: torch.Tensor, dtype: torch.dtype, impl: str) -> 
     require_triton("softmax", y)
     rows, grad_rows = as_rows(y), as_rows(grad)
     M, N = rows.shape
-    set_ = _settings("bwd", y, N)
+    programs, constants = launch_of(M, N, settings_of("softmax", "bwd", y, N, default_settings("bwd", N)))
+    kernel = _softmax_bwd_kernel if constants["BLOCK_N"] >= N else _softmax_bwd_long_kernel
+    sizes = (M, N) if kernel is _softmax_bwd_kernel else (N,)
     with on_device(y):
-        if N > BACKWARD_ROW:
-            _softmax_bwd_long_kernel[(M,)](grad_rows, rows, dx, N, grad_rows.stride(0), BLOCK_N=4096, num_warps=8)
-        else:
-            _softmax_bwd_kernel[(triton.cdiv(M, set_["rows"]),)](
-                grad_rows, rows, dx, M, N, grad_rows.stride(0),
-                BLOCK_M=set_["rows"], BLOCK_N=next_power_of_2(N), num_warps=set_["warps"],
-            )  # fmt: skip
+        kernel[(programs,)](grad_rows, rows, dx, *sizes, grad_rows.stride(0), **constants)
     return dx
 
 
@@ -291,8 +294,8 @@ def softmax(
 
     x of any shape, floating (or any dtype when `dtype` is given); `dtype` is the dtype of the result, which the input
     is rounded to first if it is narrower. Under autocast on a GPU a narrow input gives float32, as with torch. Another
-    axis than the last costs two copies. `impl` is "reference", "cpp" (forward; its gradients are computed by PyTorch)
-    or "triton"; by default the fastest for the device.
+    axis than the last costs two copies. `impl` is "reference", "cpp" (forward; its gradients are computed by PyTorch),
+    "cuda" (forward; its gradients by the Triton kernels) or "triton"; by default the fastest for the device.
     """
     if dtype is None and not x.is_floating_point():
         raise TypeError(f"softmax: x must be floating, not {x.dtype}; or name the dtype of the result with dtype=")
@@ -310,6 +313,8 @@ def softmax(
         chosen = "reference"
     if chosen == "reference":
         return reference(x, dim, dtype)
+    if impl is None and chosen == "triton":
+        chosen = "fastest"
     if x.dim() == 0:
         return _fwd_op(x.reshape(1), dtype, chosen).reshape(())
     if dim in (-1, x.dim() - 1):
@@ -347,10 +352,5 @@ PROBLEM = Problem(
         _workload("gemma2_9b_attention", 16 * 1024, 4096, "Gemma-2-9B, 16 heads, 1024 queries, 4096 keys"),
         _workload("gpt2_attention_cpu", 12 * 1024, 1024, "GPT-2, 12 heads, 1024 tokens", dtype="float32"),
     ),
-    space=Space(
-        parameters=(
-            Parameter(name="rows", values=(1, 2, 4, 8, 16), default=1),
-            Parameter(name="warps", values=(1, 2, 4, 8, 16), default=8),
-        )
-    ),
+    space=Space(parameters=(*PARAMETERS, Parameter(name="impl", values=("triton", "cuda"), default="triton"))),
 )
