@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from . import ops
-from .candidate import Candidate, Status
+from .candidate import Candidate, CandidateError, Status
 from .device import Device
 from .evaluate import Evaluator
 from .formats import InputError
@@ -34,16 +36,29 @@ def rows_of(
     own = {name: _baseline(problem, workload, name, machine) for name in baselines}
     everyone = [*candidates, *(b for b in own.values() if b.digest not in {c.digest for c in candidates})]
     with Evaluator(problem, workload, device=machine) as evaluator:
-        records = {c.digest: evaluator.evaluate(c, timed=False) for c in everyone}
-        timed, pairs = _timed(evaluator, [c for c in everyone if records[c.digest].passed])
-        records |= timed
+        evaluator.prepare()
+        with ThreadPoolExecutor(max_workers=len(everyone)) as builds:  # lives as long as the children it starts
+            list(builds.map(lambda c: _built(evaluator, c), everyone))
+            rows = _rows(problem, workload, everyone, own, evaluator)
+    return rows
+
+
+def _built(evaluator: Evaluator, candidate: Candidate) -> None:
+    with suppress(CandidateError):  # which says so again when it is its turn
+        evaluator.build(candidate)
+
+
+def _rows(
+    problem: Problem, workload: Workload, everyone: Sequence[Candidate], own: dict[str, Candidate], evaluator: Evaluator
+) -> list[BenchRow]:
+    records = {c.digest: evaluator.evaluate(c, timed=False) for c in everyone}
+    timed, pairs = _timed(evaluator, [c for c in everyone if records[c.digest].passed])
+    records |= timed
     names = {b.digest: name for name, b in own.items()}
     return [_row(problem, workload, c, records[c.digest], names, pairs) for c in everyone]
 
 
-def _timed(
-    evaluator: Evaluator, candidates: Sequence[Candidate]
-) -> tuple[dict[str, Record], list[Comparison]]:
+def _timed(evaluator: Evaluator, candidates: Sequence[Candidate]) -> tuple[dict[str, Record], list[Comparison]]:
     """Time `candidates` side by side. A measurement that disagrees with itself on a busy machine is made once more."""
     timed: dict[str, Record] = {}
     pairs: list[Comparison] = []

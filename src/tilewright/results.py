@@ -48,11 +48,12 @@ class CheckResult(Noun):
 
 class BenchRow(Noun):
     """The time of one implementation on one workload, in seconds. `bound_s` is the achievable bound, `state` cold or
-    warm, and `speedup` the time of each baseline over the time of this row, `paired` its inverse with the 95 % interval:
-    (ratio of times, low, high), made in interleaved rounds. Rows that failed have no times.
+    warm, and `speedup` the time of each baseline over the time of this row, `paired` its inverse with the 95 %
+    interval: (ratio of times, low, high), made in interleaved rounds. Rows that failed have no times.
 
-    On a GPU the times are of the kernels, in the cool state; `sustained_s` is the median under continuous load, `host_s`
-    what one call costs the host, `kernel_s` the time in which `kernels` ran, by CUPTI, and `clocks` the GPU's state."""
+    On a GPU the times are of the kernels, in the cool state; `sustained_s` is the median under continuous load,
+    `host_s` what one call costs the host, `kernel_s` the time in which `kernels` ran, by CUPTI, and `clocks` the GPU's
+    state."""
 
     op: str
     impl: str

@@ -11,6 +11,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ..candidate import CandidateError
@@ -71,6 +72,8 @@ def compare(
         tracks = {name: track for name, track in tracks.items() if name not in failures}
         if round_ + 1 >= _FEWEST_ROUNDS and (time.perf_counter() > deadline or _decided(tracks, precision)):
             break
+    if thorough:
+        _start_profilers(list(tracks.values()))
     for name, track in tracks.items():
         with _noting(failures, name):
             _last_look(inputs, track, inspect, thorough)
@@ -105,6 +108,18 @@ def _one_block(
     track.estimate_s = max(statistics.median(track.medians), 1e-7)
     if inspect is not None and draw.random() < _INSPECTED_SHARE:
         inspect(block.last_slot, block.outcome)
+
+
+def _start_profilers(tracks: Sequence[_Track]) -> None:
+    """CUPTI takes seconds to start in a process; in all of them at once it takes as long as in one."""
+
+    def start(track: _Track) -> None:
+        if track.session.child.gpu is not None:
+            with contextlib.suppress(CandidateError):  # which it says again when it is looked at
+                track.session.kernels()
+
+    with ThreadPoolExecutor(max_workers=max(1, len(tracks))) as pool:
+        list(pool.map(start, tracks))
 
 
 def _last_look(inputs: Sequence[Inputs], track: _Track, inspect: Inspect | None, thorough: bool) -> None:

@@ -63,7 +63,7 @@ def optimize(
             settings=vars(settings),
             user=[candidate_event(store, c) for c in user],
             budget_s=budget_s,
-            environment=environment(),
+            environment=environment(detect(settings.device)),
         )
         return _run(problem, workload, journal, settings, user, make_runner)
 

@@ -15,7 +15,7 @@ from ..optimize.history import History, replay
 from ..record import Event, Record, Store
 from .view import FailureView, PointView, RoofView, RowView, RunView, WorkloadView
 
-_UNCONTROLLED = ("printed", "proof")  # long or nested facts that the page has no use for
+_UNCONTROLLED = ("printed", "proof", "compiled")  # long or nested facts that the page has no use for
 _STATUS = {"improved": "PASSED", "level": "PASSED", "nothing_better": "NOTHING BETTER"}
 
 
@@ -80,6 +80,8 @@ def view_of(folder: str | PathLike[str]) -> RunView:
 def _device(environment: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     if not environment:
         return str(settings.get("device", ""))
+    if environment.get("device_kind") == "cuda":
+        return f"{environment.get('device')}, {environment.get('device_arch')}"
     return f"{environment.get('device')}, {environment.get('cores')} cores, {environment.get('device_arch')}"
 
 
@@ -199,7 +201,19 @@ def _facts(run: _Run) -> Iterable[tuple[str, str]]:
     if record is not None:
         yield "language", record.language
         yield from lines_of({k: v for k, v in record.facts.items() if k not in _UNCONTROLLED})
+        yield from _compiled(record.facts.get("compiled"))
         yield from lines_of(getattr(record.verdict, "facts", None) or {})
+
+
+def _compiled(kernels: Any) -> Iterable[tuple[str, str]]:
+    """What the compiler made of each kernel, in one line."""
+    for kernel in kernels if isinstance(kernels, list) else ():
+        parts = [f"{kernel['registers']} registers", f"{kernel['spills']} spills"]
+        if kernel.get("shared_bytes"):
+            parts.append(f"{units.binary_bytes(kernel['shared_bytes'])} shared")
+        if kernel.get("occupancy") is not None:
+            parts.append(f"occupancy {units.percent(kernel['occupancy'])}")
+        yield str(kernel["kernel"]), ", ".join(parts)
 
 
 def _measured(run: _Run) -> Iterable[tuple[str, str]]:
@@ -212,6 +226,12 @@ def _measured(run: _Run) -> Iterable[tuple[str, str]]:
         yield "clock", measured.method
         yield "samples", f"{len(measured.samples_s)} in {measured.blocks} blocks, {measured.state} inputs"
         yield "cross-check", f"parent's clock over child's claim {measured.parent_ratio:.3f}"
+        if measured.host_s is not None:
+            yield "host", f"{units.seconds(measured.host_s)} for one call until its work is queued"
+        if measured.clocks is not None:
+            clocks = measured.clocks
+            held = f", held by {', '.join(clocks.throttle)}" if clocks.throttle else ""
+            yield "GPU clock", f"{units.frequency(clocks.sm_low_hz)} to {units.frequency(clocks.sm_high_hz)}{held}"
         yield "steady", "yes" if measured.stable else "no: the halves of the run disagree"
     pair = run.best.get("paired")
     if pair:

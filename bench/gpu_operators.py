@@ -1,0 +1,101 @@
+"""Time the operators on a GPU at the shapes that peers are known by, and record every row beside its peers.
+
+Run: python bench/gpu_operators.py -o bench/results/h200/operators.json
+
+Every row is verified first; eager PyTorch (for gemm that is cuBLAS) and torch.compile in both modes run in the same
+rounds. The device profile, calibrated before, goes into the record: what a row reaches stands beside the copy bandwidth
+and the matrix rate of the same machine in the same minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tilewright import bench_rows, ops, targets, units
+from tilewright.device import Device, calibrate, detect, environment
+from tilewright.problem import Workload
+from tilewright.results import BenchResult, BenchRow
+
+ROW_SHAPES = ((8192, 4096), (4096, 8192), (2048, 32768))
+SQUARES = (4096, 8192)
+BASELINES = ("eager", "compile", "compile-max")
+
+
+def workloads(name: str) -> list[Workload]:
+    if name == "gemm":
+        return [Workload(name=f"{n}^3", axes={"M": n, "N": n, "K": n}, dtype="bfloat16") for n in SQUARES]
+    return [Workload(name=f"{m}x{n}", axes={"M": m, "N": n}, dtype="bfloat16") for m, n in ROW_SHAPES]
+
+
+def measured(names: list[str], machine: Device) -> list[BenchRow]:
+    rows: list[BenchRow] = []
+    for name in names:
+        problem = ops.get(name)
+        timed = targets.only(targets.resolve(name, None, 60.0), targets.TIMED_ON["cuda"], "cuda", "a GPU is needed")
+        candidates = [c for c in timed.candidates if c.name != "reference"]
+        for workload in workloads(name):
+            print(f"{name} on {workload.name}", flush=True)
+            rows += bench_rows.rows_of(problem, workload, candidates, BASELINES, machine)
+    return rows
+
+
+def line(row: BenchRow, copy_rate: float) -> list[str]:
+    """One line of the table: bytes over the copy rate for a row operator, operations per second for a product."""
+    workload = next(w for w in workloads(row.op) if w.name == row.workload)
+    cost = ops.get(row.op).cost(workload)  # type: ignore[misc]
+    flops, moved = sum(cost.flops.values()), cost.bytes_read + cost.bytes_written
+    time_s = row.median_s or float("nan")
+    reached = units.operations(flops / time_s) if row.op == "gemm" else units.percent(moved / copy_rate / time_s)
+    ahead = row.paired.get("compile-max") or row.paired.get("compile")
+    return (
+        [
+            row.op,
+            row.impl,
+            row.workload,
+            row.status,
+            units.seconds(row.median_s),
+            reached,
+            units.percent(row.fraction_of_bound),
+            *(units.times(row.speedup.get(name)) for name in BASELINES),
+            units.seconds(row.sustained_s),
+            units.seconds(row.host_s),
+        ]
+        if ahead is not None or row.baseline
+        else [row.op, row.impl, row.workload, row.status, row.detail]
+    )
+
+
+COLUMNS = ["operator", "implementation", "workload", "verdict", "median, cool", "of copy, or rate", "of bound",
+           *(f"over {name}" for name in BASELINES), "sustained", "host"]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="rms_norm,softmax,gemm", help="operators, with commas")
+    parser.add_argument("-o", "--out", type=Path, help="write the result here as JSON")
+    options = parser.parse_args()
+    machine = calibrate(detect("cuda"), print)
+    assert machine.profile is not None
+    copy_rate = max(rate for _, rate in machine.profile.copy)
+    rows = measured(options.only.split(","), machine)
+    digests = bench_rows.source_digests([ops.get(name) for name in options.only.split(",")], machine)
+    result = BenchResult(rows=tuple(rows), environment=environment(machine), source_digests=digests)
+    data: dict[str, Any] = {
+        "caption": "Operators on one GPU beside eager PyTorch and torch.compile, same rounds, cool.",
+        "columns": COLUMNS,
+        "rows_shown": [line(row, copy_rate) for row in rows],
+        "copy_bytes_per_s": copy_rate,
+        **result.model_dump(mode="json"),
+        "profile": machine.profile.model_dump(mode="json"),
+    }
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(data, indent=1) + "\n")
+    print("\n".join("  ".join(cells) for cells in [COLUMNS, *data["rows_shown"]]))
+
+
+if __name__ == "__main__":
+    main()
