@@ -2,8 +2,8 @@
 
 Run: python bench/gpu_isolation.py -o bench/results/h200/isolation.json
 
-One evaluator with one persistent child; after a fault the next candidate gets a fresh one. The healthy kernel must have the
-same verdict and the same time, within the noise of two measurements.
+One evaluator with one persistent child; after a fault the next candidate gets a fresh one. The healthy kernel must have
+the same verdict and the same time, within the noise of two measurements.
 """
 
 from __future__ import annotations
