@@ -47,10 +47,10 @@ def _activate(x, ACTIVATION: gl.constexpr):
     if ACTIVATION == "relu":
         x = gl.where(x < 0.0, 0.0, x)
     elif ACTIVATION == "gelu":
-        scale = gl.abs(x) * 0.31 + 1.0
+        scale = gl.abs(x) * 0.36 + 1.0
         t = gl.rsqrt(scale * scale)
-        p = ((-0.0739258437 * t + 0.180440896) * t + 0.015755104) * t + 0.133424314
-        p = ((p * t + 0.120442652) * t + 0.12386057) * t * gl.exp2(x * x * -0.7213475204444817)
+        p = ((0.0470539234 * t - 0.179756973) * t + 0.180943988) * t + 0.0265559177
+        p = (((p * t + 0.13971696) * t + 0.141772858) * t + 0.143713018) * t * gl.exp2(x * x * -0.7213475204444817)
         x = x * gl.where(x < 0.0, p, 1.0 - p)
     elif ACTIVATION == "silu":
         x = x / (1.0 + gl.exp(-x))
