@@ -44,28 +44,32 @@ def measured(names: list[str], machine: Device) -> list[BenchRow]:
 
 def line(row: BenchRow, copy_rate: float) -> list[str]:
     """One line of the table: bytes over the copy rate for a row operator, operations per second for a product."""
+    if row.median_s is None:
+        return [row.op, row.impl, row.workload, row.status, *["-"] * (len(COLUMNS) - 4)]
     workload = next(w for w in workloads(row.op) if w.name == row.workload)
     cost = ops.get(row.op).cost(workload)  # type: ignore[misc]
     flops, moved = sum(cost.flops.values()), cost.bytes_read + cost.bytes_written
-    time_s = row.median_s or float("nan")
-    reached = units.operations(flops / time_s) if row.op == "gemm" else units.percent(moved / copy_rate / time_s)
-    ahead = row.paired.get("compile-max") or row.paired.get("compile")
-    return (
-        [
-            row.op,
-            row.impl,
-            row.workload,
-            row.status,
-            units.seconds(row.median_s),
-            reached,
-            units.percent(row.fraction_of_bound),
-            *(units.times(row.speedup.get(name)) for name in BASELINES),
-            units.seconds(row.sustained_s),
-            units.seconds(row.host_s),
-        ]
-        if ahead is not None or row.baseline
-        else [row.op, row.impl, row.workload, row.status, row.detail]
-    )
+    reached = units.percent(moved / copy_rate / row.median_s)
+    return [
+        row.op,
+        row.impl,
+        row.workload,
+        row.status,
+        units.seconds(row.median_s),
+        units.operations(flops / row.median_s, "flop/s") if row.op == "gemm" else reached,
+        units.percent(row.fraction_of_bound),
+        *(_over(row, name) for name in BASELINES),
+        units.seconds(row.sustained_s),
+        units.seconds(row.host_s),
+    ]
+
+
+def _over(row: BenchRow, name: str) -> str:
+    """How many times faster than a baseline, with the 95 % interval of the paired ratio."""
+    if name not in row.paired:
+        return "1"
+    ratio, low, high = row.paired[name]
+    return f"{units.times(1 / ratio)} ({units.digits(1 / high)} to {units.digits(1 / low)})"
 
 
 COLUMNS = ["operator", "implementation", "workload", "verdict", "median, cool", "of copy, or rate", "of bound",
@@ -86,15 +90,17 @@ def main() -> None:
     data: dict[str, Any] = {
         "caption": "Operators on one GPU beside eager PyTorch and torch.compile, same rounds, cool.",
         "columns": COLUMNS,
-        "rows_shown": [line(row, copy_rate) for row in rows],
+        "rows": [line(row, copy_rate) for row in rows],
         "copy_bytes_per_s": copy_rate,
-        **result.model_dump(mode="json"),
+        "environment": result.environment,
+        "source_digests": result.source_digests,
+        "result": result.model_dump(mode="json"),
         "profile": machine.profile.model_dump(mode="json"),
     }
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(data, indent=1) + "\n")
-    print("\n".join("  ".join(cells) for cells in [COLUMNS, *data["rows_shown"]]))
+    print("\n".join("  ".join(cells) for cells in [COLUMNS, *data["rows"]]))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tilewright import units
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 README = ROOT / "README.md"
-_PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+_PLACE = re.compile(r"(<!-- table: ([\w/-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
 def filled(text: str, results: Path = RESULTS) -> str:
@@ -38,7 +38,10 @@ def filled(text: str, results: Path = RESULTS) -> str:
 def table_of(data: dict[str, Any]) -> str:
     """Return one recorded result as a Markdown table with its caption."""
     if "columns" in data:
-        return markdown(data.get("caption", ""), data["columns"], data["rows"])
+        caption = data.get("caption", "")
+        return markdown(
+            f"{caption.removesuffix('.')}{_machine(data)}." if caption else "", data["columns"], data["rows"]
+        )
     return _search(data) if "evaluations" in data else _bench(data)
 
 
@@ -86,7 +89,10 @@ def _times(row: dict[str, Any]) -> list[str]:
 
 def _machine(data: dict[str, Any]) -> str:
     found = data.get("environment", {})
-    parts = [found.get("cpu"), f"{found['cores']} cores" if found.get("cores") else "", found.get("gpu")]
+    if found.get("device_kind") == "cuda":
+        parts = [found.get("device"), f"driver {found.get('driver')}"]
+    else:
+        parts = [found.get("cpu"), f"{found['cores']} cores" if found.get("cores") else ""]
     parts += [f"torch {found['torch']}" if found.get("torch") else ""]
     said = ", ".join(str(p) for p in parts if p)
     return f", on {said}" if said else ""
