@@ -21,7 +21,7 @@ from .schema import canonical_json, content_digest
 
 ROOT = Path(__file__).parent
 _FOLLOWED = ("ops", "build")
-_SUFFIXES = (".py", ".hpp", ".json")
+_SUFFIXES = (".py", ".json", ".hpp", ".h", ".cpp", ".cu", ".cuh")
 _UNSEEN = ("ctx", "kind", "type_comment")  # fields of a syntax tree that say nothing more than others do
 
 
