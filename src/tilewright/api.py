@@ -18,6 +18,7 @@ from . import bench_rows, check_rows, formats, ops, targets
 from .build import ToolMissing
 from .build.cpp import CompileError
 from .candidate import Status
+from .child import nursery
 from .device import Device, DeviceUnavailable, calibrate, detect, environment
 from .device.machine import gpus_like
 from .evaluate import CannotDo
@@ -80,6 +81,7 @@ def check(
     if tier not in TIERS:
         raise InputError(f"there is no tier {tier!r}; choose one of {', '.join(TIERS)}")
     _check_archs(target_archs)
+    nursery.start()  # it imports torch while the files are read
     machine = _device(device)
     found = targets.resolve(target, problem, load_timeout_s)
     if not found.candidates:
@@ -112,6 +114,7 @@ def bench(
     for name in baselines:
         if name not in bench_rows.BASELINES:
             raise InputError(f"there is no baseline {name!r}; choose from {', '.join(bench_rows.BASELINES)}")
+    nursery.start()
     machine = _device(device)
     names = [targets_] if isinstance(targets_, str) else list(targets_)
     resolved = [targets.resolve(name, problem, load_timeout_s) for name in names]
@@ -175,6 +178,7 @@ def optimize(
         return search_run.go_on(resume, budget_s, started_s, allow_weak_sandbox, progress)
     if target is None:
         raise InputError("optimize needs a target, or resume=RUN")
+    nursery.start()
     budget_s, machine = seconds(budget or "60s"), _device(device)
     kind, gpus = machine.kind, _gpus(device, machine, str(workers))
     found = targets.resolve(target, problem, load_timeout_s)

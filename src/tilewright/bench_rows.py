@@ -92,6 +92,7 @@ def _row(
     if measured is None or not record.passed:
         detail = verdict.detail or next((w.detail for w in verdict.workloads if w.detail), "")
         return BenchRow(**common, status=str(record.status), detail=detail)
+    own = {baselines[candidate.digest]: 1.0} if candidate.digest in baselines else {}
     versus = {baselines[p.baseline]: p for p in pairs if p.name == candidate.digest and p.baseline in baselines}
     return BenchRow(
         **common,
@@ -102,7 +103,7 @@ def _row(
         method=measured.method,
         state=measured.state,
         verified=True,
-        speedup={name: pair.speedup for name, pair in versus.items()},
+        speedup={**own, **{name: pair.speedup for name, pair in versus.items()}},
         paired={name: (pair.ratio, pair.ci_low, pair.ci_high) for name, pair in versus.items()},
         host_s=measured.host_s,
         kernel_s=measured.kernel_s,

@@ -10,7 +10,6 @@ import contextlib
 import os
 import secrets
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +22,11 @@ import torch
 from .bound import Bound, bound, cost_of
 from .build import prebuild
 from .build.facts import CompileFacts
+from .cache import made_cache_folder
 from .candidate import Candidate, CandidateError, Status
 from .child.cross import cross_compile, lend_cache
-from .child.process import Child, Limits, cache_folder
+from .child.leftovers import Scratch
+from .child.process import Child, Limits
 from .child.sandbox import is_weak
 from .child.session import Outcome, Session, arena_bytes, room_for, same_bytes
 from .device import Device, detect, environment
@@ -84,7 +85,7 @@ class Evaluator:
         self._closed = self._is_twin = False
         self._children: dict[str, Child] = {}
         self._served = 0  # candidates that the persistent children have run
-        self._kept = tempfile.TemporaryDirectory(prefix="tilewright-", ignore_cleanup_errors=True)
+        self._kept = Scratch()
         self._ahead: dict[str, tuple[str, list[CompileFacts]]] = {}  # kernels compiled ahead: a cache, and their facts
         self._inputs: list[Inputs] = []
         self._outputs: tuple[torch.Tensor, ...] = ()
@@ -175,7 +176,7 @@ class Evaluator:
             child.close()
         self._children.clear()
         if not self._is_twin:
-            self._kept.cleanup()
+            self._kept.close()
 
     def __enter__(self) -> Evaluator:
         return self
@@ -380,14 +381,14 @@ class Evaluator:
         of no use: the verdict is made on the GPU."""
         if candidate.digest in self._ahead:
             return
-        kept = os.path.join(self._kept.name, candidate.digest)
+        kept = os.path.join(self._kept.path, candidate.digest)
         found = cross_compile(candidate, self.problem, self.workload, [self.device.arch], keep=kept)
         self._ahead[candidate.digest] = (kept, [f for f in found if isinstance(f, CompileFacts)])
 
     def _start(self, candidate: Candidate, limits: Limits | None = None) -> Child:
         if self._closed:
             raise CandidateError(Status.INFRA_ERROR, "the evaluator is closed")
-        inductor = str(cache_folder("inductor"))
+        inductor = str(made_cache_folder("inductor"))
         compiles = _compiles_itself(candidate)
         return Child(
             arena_bytes(self._inputs, self._outputs),

@@ -20,6 +20,7 @@ from ..build.facts import CompileFacts
 from ..candidate import Candidate
 from ..problem import Inputs, Problem, Workload
 from ..schema import Noun
+from .leftovers import Scratch
 from .process import _READABLE as READABLE
 from .process import _library_folders as library_folders
 
@@ -49,14 +50,15 @@ def cross_compile(
     compiled is left in the folder `keep`, as a Triton cache that `lend_cache` gives to a child.
     """
     call = problem.make_inputs(workload, 0)
-    scratch = tempfile.mkdtemp(prefix="tilewright-")
+    scratch = Scratch()
     try:
-        answer = _ask(_request(candidate, call, targets, scratch), scratch, timeout_s)
-        if keep is not None and os.path.isdir(os.path.join(scratch, "triton")):
-            shutil.copytree(os.path.join(scratch, "triton"), keep, dirs_exist_ok=True)
-            _move_groups(keep, os.path.join(scratch, "triton"))
+        answer = _ask(_request(candidate, call, targets, scratch.path), scratch.path, timeout_s)
+        compiled = os.path.join(scratch.path, "triton")
+        if keep is not None and os.path.isdir(compiled):
+            shutil.copytree(compiled, keep, dirs_exist_ok=True)
+            _move_groups(keep, compiled)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.close()
     if "error" in answer:
         return tuple(NoFacts(kernel=candidate.name, target=t, error=answer["error"]) for t in targets)
     return tuple(NoFacts(**f) if "error" in f else CompileFacts(**f) for f in answer["facts"])

@@ -7,26 +7,27 @@ import functools
 import os
 import secrets
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..cache import made_cache_folder
 from ..candidate import CandidateError, Status
+from . import nursery
 from .arena import Arena
+from .leftovers import Scratch
+from .nursery import Born
 from .wire import Wire, WireError, WireTimeout
 
 _KEPT_OUTPUT_BYTES = 64 << 10
 _READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/nix", "/run/nvidia")
-_PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CXX", "CC", "CUDA_HOME", "CUDA_PATH")
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ class Limits:
 class Child:
     """One untrusted process. Every failure of it is raised as CandidateError with a status and one line.
 
-    With `gpu` its arena is memory of that GPU, the only one that it sees. It dies with the thread that starts it,
-    which Linux takes for its parent.
+    With `gpu` its arena is memory of that GPU, the only one that it sees. It dies with this process.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class Child:
         self.threads = threads or len(os.sched_getaffinity(0))
         self.gpu = gpu
         self.arena = Arena(arena_bytes, gpu)
-        self.scratch = tempfile.mkdtemp(prefix="tilewright-")
+        self._scratch = Scratch()
+        self.scratch = self._scratch.path
         self.captured = _Captured()
         self.alive = True
         self.waited_s = 0.0  # the parent's time spent waiting for the child
@@ -74,20 +75,16 @@ class Child:
         nonce = secrets.token_bytes(16)
         ours.sendall(nonce.hex().encode())
         self.wire = Wire(ours, nonce)
-        command = [sys.executable, "-I", "-m", "tilewright.child.program", str(theirs.fileno()), str(self.arena.fd)]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(theirs.fileno(), self.arena.fd),
-            start_new_session=True,
-            cwd=self.scratch,
-            env=self._environment(interpret, environment),
-        )
+        handed = (theirs.fileno(), self.arena.fd)
+        try:
+            self._process = nursery.bear(handed, self.scratch, self._environment(interpret, environment))
+        except OSError as error:
+            self.arena.close()
+            self._scratch.close()
+            raise CandidateError(Status.INFRA_ERROR, f"no child can be started: {error}") from error
         theirs.close()
         self.captured.follow(self._process)
-        caches = [str(cache_folder("cpp"))]
+        caches = [str(made_cache_folder("cpp"))]
         wall = {
             "writable": [self.scratch, *writable],
             "readable": [*_READABLE, sys.prefix, sys.base_prefix, *_library_folders(), *caches],
@@ -110,11 +107,11 @@ class Child:
             raise CandidateError(Status.INFRA_ERROR, f"the child did not start: {error}. {told}".strip()) from None
 
     def _environment(self, interpret: bool, more: dict[str, str]) -> dict[str, str]:
-        environment = {k: os.environ[k] for k in _PASSED_ENVIRONMENT if k in os.environ}
+        environment = {k: os.environ[k] for k in nursery.PASSED_ENVIRONMENT if k in os.environ}
         environment |= {
             "HOME": self.scratch,
             "TMPDIR": self.scratch,
-            "TILEWRIGHT_CACHE": str(cache_folder()),
+            "TILEWRIGHT_CACHE": str(made_cache_folder()),
             "OMP_NUM_THREADS": str(self.threads),
             "TORCHINDUCTOR_CACHE_DIR": os.path.join(self.scratch, "inductor"),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes beside the one we watch
@@ -189,8 +186,6 @@ class Child:
     def kill(self) -> None:
         """Kill the whole group at once. Idempotent."""
         self.alive = False
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
 
@@ -205,7 +200,7 @@ class Child:
         self.captured.stop()
         self.wire.sock.close()
         self.arena.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._scratch.close()
 
     def __enter__(self) -> Child:
         return self
@@ -229,11 +224,11 @@ class _Captured:
         self.total_bytes = 0
         self._thread: threading.Thread | None = None
 
-    def follow(self, process: subprocess.Popen[bytes]) -> None:
+    def follow(self, process: Born) -> None:
         self._thread = threading.Thread(target=self._drain, args=(process,), daemon=True)
         self._thread.start()
 
-    def _drain(self, process: subprocess.Popen[bytes]) -> None:
+    def _drain(self, process: Born) -> None:
         with selectors.DefaultSelector() as selector:
             for stream in (process.stdout, process.stderr):
                 assert stream is not None
@@ -262,15 +257,6 @@ class _Captured:
     def stop(self) -> None:
         if self._thread is not None:
             self._thread.join(timeout=1)
-
-
-def cache_folder(part: str = "") -> Path:
-    """The folder for builds and profiles: $TILEWRIGHT_CACHE, else the user's cache folder. Made if missing."""
-    root = os.environ.get("TILEWRIGHT_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = Path(root or os.path.join(base, "tilewright")) / part
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _library_folders() -> list[str]:

@@ -16,7 +16,7 @@ from ..schema import Noun
 
 FOLDER = Path(__file__).parent
 # Programs that run inside a child, or as a command: importing them starts something.
-_PROGRAMS = ("__main__", "program", "cross_program", "_probe_main")
+_PROGRAMS = ("__main__", "program", "nursery_program", "cross_program", "_probe_main")
 
 
 def nouns() -> dict[str, type[Noun]]:

@@ -1,0 +1,138 @@
+"""Where children come from: one process that has imported torch, and forks a child whenever it is asked for one.
+
+Importing torch takes a second or more, and a fork some milliseconds. The nursery holds no problem, no candidate and no
+secret, opens no GPU and starts no thread of its own, so that a child is as fresh as one that imported torch itself. It
+is asked over a socket, is handed the descriptors that the child is to have, and ends, with all children, when this
+process does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from typing import IO
+
+from .leftovers import remove_abandoned
+
+PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CXX", "CC", "CUDA_HOME", "CUDA_PATH")
+START_S = 60.0  # for the import of torch, on a busy machine with cold disks
+_STATUS = struct.Struct("=i")
+
+
+class Born:
+    """A child: `pid`, what it prints, and how it ended, by the words of subprocess.Popen."""
+
+    def __init__(self, pid: int, stdout: int, stderr: int, status: int):
+        self.pid = pid
+        self.stdout: IO[bytes] = os.fdopen(stdout, "rb", 0)
+        self.stderr: IO[bytes] = os.fdopen(stderr, "rb", 0)
+        self.returncode: int | None = None
+        self._status = os.fdopen(status, "rb", 0)
+        self._waiting = threading.Lock()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code, negative for a signal; subprocess.TimeoutExpired after `timeout` seconds."""
+        with self._waiting:
+            if self.returncode is None:
+                ended = select.poll()
+                ended.register(self._status, select.POLLIN)
+                if not ended.poll(None if timeout is None else 1000 * timeout):
+                    raise subprocess.TimeoutExpired("child", timeout or 0.0)
+                told = self._status.read(_STATUS.size)
+                # Nothing is told by a nursery that was killed, which takes its children with it.
+                self.returncode = os.waitstatus_to_exitcode(_STATUS.unpack(told)[0]) if told else -signal.SIGKILL
+                self._status.close()
+            return self.returncode
+
+    def kill(self) -> None:
+        """Kill its whole group, which may outlive it. Idempotent."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+class Nursery:
+    """This process's side of it."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(START_S)
+        self._asking = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "tilewright.child.nursery_program", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+            # What a process is started with stays readable to its children, so it is given no more than they are.
+            env={k: os.environ[k] for k in PASSED_ENVIRONMENT if k in os.environ} | {"PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def bear(self, descriptors: tuple[int, int], folder: str, environment: dict[str, str]) -> Born:
+        """Fork a child that runs `program` with its socket and its arena as `descriptors`. OSError when it cannot."""
+        pipes = [os.pipe() for _ in range(3)]  # what it prints, and how it ended
+        request = json.dumps({"folder": folder, "environment": environment}).encode()
+        try:
+            with self._asking:
+                socket.send_fds(self._control, [request], [*descriptors, *(write for _, write in pipes)])
+                answer = self._control.recv(_STATUS.size)
+            if not answer:
+                raise ConnectionResetError("the process that children are forked from has ended")
+        except OSError:
+            self.close()
+            for read, _ in pipes:
+                os.close(read)
+            raise
+        finally:
+            for _, write in pipes:
+                os.close(write)
+        return Born(_STATUS.unpack(answer)[0], *(read for read, _ in pipes))
+
+    def close(self) -> None:
+        """End it, and every child of it."""
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+
+
+_lock = threading.Lock()
+_running: Nursery | None = None
+
+
+def start() -> Nursery:
+    """Return the nursery of this process, begun if there is none. It is ready a second later; nobody waits here."""
+    global _running
+    with _lock:
+        if _running is None or not _running.alive:
+            _running = Nursery()
+            remove_abandoned()  # once per process, while torch is imported
+        return _running
+
+
+def bear(descriptors: tuple[int, int], folder: str, environment: dict[str, str]) -> Born:
+    """Fork a child, from a new nursery where the old one was killed. OSError when that fails too."""
+    with contextlib.suppress(OSError):
+        return start().bear(descriptors, folder, environment)
+    return start().bear(descriptors, folder, environment)
+
+
+def _forget() -> None:
+    """A fork of this process has no nursery yet: two that ask the same one would take each other's answers."""
+    global _running, _lock
+    _running, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
