@@ -1,9 +1,9 @@
 """Time the operators on a GPU at the shapes that peers are known by, and record every row beside its peers.
 
-Run: python bench/gpu_operators.py -o bench/results/h200/operators.json
+Run: python bench/gpu_operators.py --only gemm -o bench/results/h200/gemm.json
 
 Every row is verified first; eager PyTorch (for gemm that is cuBLAS) and torch.compile in both modes run in the same
-rounds. The device profile, calibrated before, goes into the record: what a row reaches stands beside the copy bandwidth
+rounds. The device profile, calibrated here before, goes into the record: what a row reaches stands beside the copy bandwidth
 and the matrix rate of the same machine in the same minutes.
 """
 
@@ -81,7 +81,9 @@ def main() -> None:
     parser.add_argument("--only", default="rms_norm,softmax,gemm", help="operators, with commas")
     parser.add_argument("-o", "--out", type=Path, help="write the result here as JSON")
     options = parser.parse_args()
-    machine = calibrate(detect("cuda"), print)
+    machine = detect("cuda")
+    if machine.profile is None or machine.profile.quick:
+        machine = calibrate(machine, print)
     assert machine.profile is not None
     copy_rate = max(rate for _, rate in machine.profile.copy)
     rows = measured(options.only.split(","), machine)
