@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import math
 import multiprocessing
 import os
 import statistics
@@ -37,7 +36,6 @@ from tilewright.problem import Inputs, Workload, as_tuple
 ROW_SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 ROW_ELEMENTS = 1 << 25  # of one matrix: 64 MiB of bfloat16, twice that for the longest rows
 FINALISTS = 6
-CLEARLY = 0.98  # of Triton's time, at which another language becomes the default
 SHARED_BYTES = 208 << 10
 Settings = dict[str, int]
 
@@ -74,7 +72,7 @@ def row_subjects(op: str, kernels: list[str], sizes: list[int]) -> Iterator[Subj
         M = (2 if N > 16384 else 1) * ROW_ELEMENTS // N
         make, call, right = ROW_CALLS[op, kernel]
         matrices = 3 if kernel == "bwd" else 2
-        space = [{}] if kernel == "fwd_cuda" else list(row_space(op, kernel, N))
+        space = list(row_space(op, kernel, N))
         yield Subject(
             op, kernel, {"M": M, "N": N}, {"N": N}, "bfloat16", matrices * 2 * M * N,
             lambda device, seed, make=make, M=M, N=N: make(op, M, N, device, seed), call, right, space,
@@ -153,11 +151,6 @@ ROW_CALLS: dict[tuple[str, str], tuple[Callable[..., Any], Callable[..., Any], C
         lambda x: torch.ops.tilewright.softmax(x, x.dtype, "triton"),
         lambda x: torch.softmax(x, -1),
     ),
-    ("softmax", "fwd_cuda"): (  # nothing to choose: it is here to be compared
-        lambda *where: (_drawn(*where)["x"],),
-        lambda x: torch.ops.tilewright.softmax(x, x.dtype, "cuda"),
-        lambda x: torch.softmax(x, -1),
-    ),
     ("softmax", "bwd"): (
         _softmax_bwd_args,
         lambda g, y: torch.ops.tilewright.softmax_bwd(g, y, y.dtype, "triton"),
@@ -196,8 +189,6 @@ def compile_ahead(index: int, point: Settings, target: str) -> tuple[int, Settin
     """Compile what the call launches with these settings into Triton's cache; the reason why not, or ""."""
     torch.set_num_threads(1)
     subject = _subjects[index]
-    if not point:  # not a Triton kernel
-        return index, point, ""
     arguments = subject.make("cpu", 0)
     try:
         with settings.trial(subject.op, subject.kernel, point), torch.no_grad():
@@ -331,6 +322,9 @@ def tune(subjects: list[Subject], workers: int, log: Callable[[str], None]) -> d
             subject, began = subjects[index], time.perf_counter()
             rows = measure(subject, ready[index], rate)
             results[subject.name] = rows
+            if not rows:
+                log(f"{subject.name}: no configuration is right")
+                continue
             log(
                 f"{subject.name}: {1e6 * rows[0]['time_s']:.1f} us, {rows[0]['fraction_of_copy']:.1%} of copy, "
                 f"{rows[0]['settings']}; {len(rows)} of {len(subject.space)} in {time.perf_counter() - began:.1f} s"
@@ -346,14 +340,10 @@ def settings_file(op: str, subjects: list[Subject], found: dict[str, Any]) -> di
     import triton
 
     entries = []
-    measured = {s: found["subjects"][s.name][0] for s in subjects if s.op == op and found["subjects"].get(s.name)}
-    times = {(s.kernel, json.dumps(s.bucket)): best["time_s"] for s, best in measured.items()}
-    for subject, best in ((s, b) for s, b in measured.items() if s.kernel != "fwd_cuda"):
-        in_cuda = times.get((f"{subject.kernel}_cuda", json.dumps(subject.bucket)), math.inf)
-        impl = {"impl": "cuda"} if in_cuda < CLEARLY * best["time_s"] else {}
+    for subject in (s for s in subjects if s.op == op and found["subjects"].get(s.name)):
+        best = found["subjects"][subject.name][0]
         entries.append({
-            "kernel": subject.kernel, "dtype": subject.dtype, "axes": subject.bucket,
-            "settings": {**best["settings"], **impl}, **({"cuda_time_us": round(1e6 * in_cuda, 2)} if impl else {}),
+            "kernel": subject.kernel, "dtype": subject.dtype, "axes": subject.bucket, "settings": best["settings"],
             "measured_at": subject.axes, "time_us": round(1e6 * best["time_s"], 2),
             "fraction_of_copy": round(best["fraction_of_copy"], 4),
         })  # fmt: skip
@@ -367,11 +357,11 @@ def settings_file(op: str, subjects: list[Subject], found: dict[str, Any]) -> di
 
 def write_settings(path: Path, data: dict[str, Any]) -> None:
     """Write one entry a line; entries of other kernels and sizes that the file has already are kept."""
-    fresh = {(e["kernel"], json.dumps(e["axes"])) for e in data["entries"]}
-    if path.exists() and (old := json.loads(path.read_text()))["origin"] == "measured":
-        data["entries"] = [e for e in old["entries"] if (e["kernel"], json.dumps(e["axes"])) not in fresh] + data[
-            "entries"
-        ]
+    key = lambda e: (e["kernel"], e.get("dtype"), json.dumps(e["axes"]))  # noqa: E731
+    fresh = {key(e) for e in data["entries"]}
+    old = json.loads(path.read_text()) if path.exists() else {}
+    if old.get("origin") == "measured":
+        data["entries"] += [e for e in old["entries"] if key(e) not in fresh]
     data["entries"].sort(key=lambda e: (e["kernel"], list(e["axes"].values())))
     head = ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in data.items() if k != "entries")
     lines = ",\n".join(f"  {json.dumps(entry)}" for entry in data["entries"])

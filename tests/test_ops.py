@@ -329,6 +329,12 @@ def test_a_far_size_is_never_snapped() -> None:
     assert settings.nearest(table, "fwd", "bfloat16", {**near, "M": 0}) is None
     assert settings.nearest(table, "bwd", "bfloat16", near) is None
     assert settings.choose("no_such_op", "sm00", "fwd", "bfloat16", near, {"warps": 4}) == {"warps": 4}
+    with settings.trial("no_such_op", "fwd", {"warps": 2}):
+        assert settings.choose("no_such_op", "sm00", "fwd", "bfloat16", near, {"warps": 4, "rows": 1}) == {
+            "warps": 2,
+            "rows": 1,
+        }
+        assert settings.choose("no_such_op", "sm00", "bwd", "bfloat16", near, {"warps": 4}) == {"warps": 4}
 
 
 @natively

@@ -115,13 +115,14 @@ def _rms_norm_fwd_kernel(
 def _rms_norm_fwd_long_kernel(
     x_ptr, residual_ptr, weight_ptr, out_ptr, h_ptr, rstd_ptr, N, x_stride, residual_stride, eps,
     HAS_WEIGHT: tl.constexpr, HAS_RESIDUAL: tl.constexpr, FULL: tl.constexpr, BLOCK_N: tl.constexpr,
+    BLOCKS: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     x_row, residual_row = x_ptr + row * x_stride, residual_ptr
     if HAS_RESIDUAL:
         residual_row += row * residual_stride
     squares = tl.zeros([BLOCK_N], dtype=tl.float32)
-    for start in range(0, N, BLOCK_N):
+    for start in range(0, BLOCKS * BLOCK_N, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
         h = load_part(x_row, cols, N, 0.0, FULL, True)
         if HAS_RESIDUAL:
@@ -131,7 +132,7 @@ def _rms_norm_fwd_long_kernel(
         squares += wide * wide
     rstd = tl.rsqrt(tl.sum(squares, axis=0) / N + eps)
     tl.store(rstd_ptr + row, rstd)
-    for start in range(0, N, BLOCK_N):
+    for start in range(0, BLOCKS * BLOCK_N, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
         h = load_part(x_row, cols, N, 0.0, FULL, False)
         if HAS_RESIDUAL:  # added again: another thread may have written this part of h, and nothing orders the two

@@ -71,12 +71,12 @@ def store_part(ptr, part, cols, N, FULL: tl.constexpr):
     """Store the entries `cols`, of any shape, of one row of length N, rounded to the dtype of `ptr`."""
     narrow = part.to(ptr.dtype.element_ty)
     if FULL:
-        tl.store(ptr + cols, narrow, eviction_policy="evict_first")
+        tl.store(ptr + cols, narrow)
     else:
-        tl.store(ptr + cols, narrow, mask=cols < N, eviction_policy="evict_first")
+        tl.store(ptr + cols, narrow, mask=cols < N)
 
 
-def settings_of(op: str, kernel: str, x: torch.Tensor, N: int, default: dict[str, int]) -> dict[str, Any]:
+def settings_of(op: str, kernel: str, x: torch.Tensor, N: int, default: dict[str, int]) -> dict[str, int]:
     """Return `default` overlaid with the tuned settings of `kernel` for rows of length `N` on the device of `x`.
 
     What matters of a dtype is its size: rows of float16 are looked up as rows of bfloat16.
@@ -85,11 +85,11 @@ def settings_of(op: str, kernel: str, x: torch.Tensor, N: int, default: dict[str
     return choose(op, arch_of(x), kernel, dtype, {"N": N}, {"block": 0, "hold": 0, **default})
 
 
-def launch_of(M: int, N: int, set_: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+def launch_of(M: int, N: int, set_: dict[str, int]) -> tuple[int, dict[str, Any]]:
     """Return the number of programs and the constants with which a kernel takes M rows of length N: those of its long
     form, a program for each row, where a row is longer than a block."""
     block = set_["block"] or next_power_of_2(N)
     constants = {"FULL": N % block == 0, "BLOCK_N": block, "num_warps": set_["warps"]}
     if block < N:
-        return M, constants
+        return M, {**constants, "BLOCKS": triton.cdiv(N, block)}
     return triton.cdiv(M, set_["rows"]), {**constants, "BLOCK_M": set_["rows"], "HOLD": bool(set_["hold"])}

@@ -21,7 +21,7 @@ import torch
 import triton
 import triton.language as tl
 
-from ...problem import Cost, Inputs, Parameter, Problem, Space, Workload
+from ...problem import Cost, Inputs, Problem, Space, Workload
 from .._lib import cpp_rows
 from .._lib.impls import choose_impl, require_triton
 from .._lib.launch import as_rows, next_power_of_2, on_device
@@ -81,7 +81,9 @@ def _softmax_fwd_kernel(
 
 
 @triton.jit
-def _softmax_fwd_long_kernel(x_ptr, y_ptr, N, x_stride, FULL: tl.constexpr, BLOCK_N: tl.constexpr):
+def _softmax_fwd_long_kernel(
+    x_ptr, y_ptr, N, x_stride, FULL: tl.constexpr, BLOCK_N: tl.constexpr, BLOCKS: tl.constexpr
+):
     row = tl.program_id(0).to(tl.int64)
     # Eight neighbours, one load of one thread, share a running maximum and sum: no step waits for other threads, and
     # an old sum is scaled once for eight entries. Maxima begin with the least float: shifting by -inf, while nothing
@@ -89,7 +91,7 @@ def _softmax_fwd_long_kernel(x_ptr, y_ptr, N, x_stride, FULL: tl.constexpr, BLOC
     parts = tl.arange(0, BLOCK_N // 8)[:, None] * 8 + tl.arange(0, 8)[None, :]
     tops = tl.full([BLOCK_N // 8], -3.4028234663852886e38, dtype=tl.float32)
     sums = tl.zeros([BLOCK_N // 8], dtype=tl.float32)
-    for start in range(0, N, BLOCK_N):
+    for start in range(0, BLOCKS * BLOCK_N, BLOCK_N):
         x = load_part(x_ptr + row * x_stride, start + parts, N, -float("inf"), FULL, True)
         wide = x.to(y_ptr.dtype.element_ty).to(tl.float32)
         higher = tl.maximum(tops, tl.max(wide, axis=1))
@@ -97,7 +99,7 @@ def _softmax_fwd_long_kernel(x_ptr, y_ptr, N, x_stride, FULL: tl.constexpr, BLOC
         tops = higher
     top = tl.max(tops, axis=0)
     scale = 1.0 / tl.sum(sums * tl.exp(tops - top), axis=0)
-    for start in range(0, N, BLOCK_N):
+    for start in range(0, BLOCKS * BLOCK_N, BLOCK_N):
         x = load_part(x_ptr + row * x_stride, start + parts, N, -float("inf"), FULL, False)
         wide = x.to(y_ptr.dtype.element_ty).to(tl.float32)
         store_part(y_ptr + row * N, tl.exp(wide - top) * scale, start + parts, N, FULL)
@@ -117,15 +119,17 @@ def _softmax_bwd_kernel(
 
 
 @triton.jit
-def _softmax_bwd_long_kernel(grad_ptr, y_ptr, dx_ptr, N, grad_stride, FULL: tl.constexpr, BLOCK_N: tl.constexpr):
+def _softmax_bwd_long_kernel(
+    grad_ptr, y_ptr, dx_ptr, N, grad_stride, FULL: tl.constexpr, BLOCK_N: tl.constexpr, BLOCKS: tl.constexpr
+):
     row = tl.program_id(0).to(tl.int64)
     products = tl.zeros([BLOCK_N], dtype=tl.float32)
-    for start in range(0, N, BLOCK_N):
+    for start in range(0, BLOCKS * BLOCK_N, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
         grad = load_part(grad_ptr + row * grad_stride, cols, N, 0.0, FULL, True).to(tl.float32)
         products += grad * load_part(y_ptr + row * N, cols, N, 0.0, FULL, True).to(tl.float32)
     total = tl.sum(products, axis=0)
-    for start in range(0, N, BLOCK_N):
+    for start in range(0, BLOCKS * BLOCK_N, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
         grad = load_part(grad_ptr + row * grad_stride, cols, N, 0.0, FULL, False).to(tl.float32)
         y = load_part(y_ptr + row * N, cols, N, 0.0, FULL, False).to(tl.float32)
@@ -201,7 +205,7 @@ def default_settings(kernel: str, N: int) -> dict[str, int]:
 
 
 def _fwd(x: torch.Tensor, dtype: torch.dtype, impl: str) -> torch.Tensor:
-    """x (..., N) -> its softmax along the last axis, contiguous, in `dtype`; `impl` "fastest" is what settings name."""
+    """x (..., N) -> its softmax along the last axis, contiguous, in `dtype`."""
     if impl in ("cpp", "cuda"):
         x = x.to(dtype)
     y = _fwd_fake(x, dtype, impl)
@@ -212,13 +216,12 @@ def _fwd(x: torch.Tensor, dtype: torch.dtype, impl: str) -> torch.Tensor:
     if impl == "cpp":
         cpp_rows.call(SOURCE, "softmax_fwd", dtype, rows, y, M, N, rows.stride(0), torch.get_num_threads())
         return y
-    set_ = settings_of("softmax", "fwd", x, N, default_settings("fwd", N))
-    if impl == "cuda" or (impl == "fastest" and set_.get("impl") == "cuda" and x.dtype == dtype and cuda.usable(x)):
+    if impl == "cuda":
         with on_device(x):
             cuda.forward(rows, y)
         return y
     require_triton("softmax", x)
-    programs, constants = launch_of(M, N, set_)
+    programs, constants = launch_of(M, N, settings_of("softmax", "fwd", x, N, default_settings("fwd", N)))
     kernel = _softmax_fwd_kernel if constants["BLOCK_N"] >= N else _softmax_fwd_long_kernel
     sizes = (M, N) if kernel is _softmax_fwd_kernel else (N,)
     with on_device(x):
@@ -313,8 +316,6 @@ def softmax(
         chosen = "reference"
     if chosen == "reference":
         return reference(x, dim, dtype)
-    if impl is None and chosen == "triton":
-        chosen = "fastest"
     if x.dim() == 0:
         return _fwd_op(x.reshape(1), dtype, chosen).reshape(())
     if dim in (-1, x.dim() - 1):
@@ -352,5 +353,5 @@ PROBLEM = Problem(
         _workload("gemma2_9b_attention", 16 * 1024, 4096, "Gemma-2-9B, 16 heads, 1024 queries, 4096 keys"),
         _workload("gpt2_attention_cpu", 12 * 1024, 1024, "GPT-2, 12 heads, 1024 tokens", dtype="float32"),
     ),
-    space=Space(parameters=(*PARAMETERS, Parameter(name="impl", values=("triton", "cuda"), default="triton"))),
+    space=Space(parameters=PARAMETERS),
 )

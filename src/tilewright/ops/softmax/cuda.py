@@ -7,12 +7,9 @@ one loading while the other stores. Rows longer than that are walked twice with 
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 
 from ...build import cuda
-from ...candidate import CandidateError
 from .._lib.launch import next_power_of_2
 
 # Entries of a row that one thread holds: aimed at, and at most.
@@ -220,20 +217,6 @@ def plan(x: torch.Tensor) -> tuple[str, tuple[int, int], dict[str, int]]:
         "ELEMENT": ELEMENTS[x.dtype], "CHUNK": chunk, "CHUNKS": 1 if long else chunks, "THREADS": threads,
         "ROWS": rows, "BLOCKS": 2048 // (threads * rows) if packed else 1,
     }  # fmt: skip
-
-
-@cache
-def _has_compiler() -> bool:
-    try:
-        cuda.find_compiler()
-    except CandidateError:
-        return False
-    return True
-
-
-def usable(x: torch.Tensor) -> bool:
-    """Whether these kernels can run on `x`: on an NVIDIA GPU, with a compiler for them."""
-    return x.device.type == "cuda" and not torch.version.hip and _has_compiler()
 
 
 def forward(x: torch.Tensor, y: torch.Tensor) -> None:
