@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .ir import UNIFORM, Program, Store
-from .online import Online, one_pass
+from .rewrites import Online, one_exp, one_pass
 from .schedule import RECOMPUTE, STASH_ALL, Phase, plan, reachable
 from .triton_math import functions_text
 from .triton_values import TYPES, is_exact
@@ -23,11 +23,13 @@ CONSTANTS = ", ".join(f"{name}: tl.constexpr" for name in (*SETTINGS, "WIDE", "E
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel of the text: its name, what it is ("rows", "looped", "flat", "ends"), and its scratch arguments."""
+    """One kernel of the text: its name, what it is ("rows", "looped", "flat", "ends"), its scratch arguments, and how
+    many columns its programs share out among them ("flat")."""
 
     name: str
     role: str
     scratch: tuple[str, ...] = ()
+    width: int = 0
 
 
 @dataclass
@@ -36,12 +38,14 @@ class Emitted:
     program for "part...", one for "total..."."""
 
     text: str
+    passes: int = 1  # of a walk over rows, in the phase with most of them
     phases: list[list[Kernel]] = field(default_factory=list)
     scratch: dict[str, str] = field(default_factory=dict)
 
 
 def emit(program: Program) -> Emitted:
     """Return the Triton text of `program`."""
+    program = one_exp(program)
     plain = plan(program, STASH_ALL)  # stores as early as can be; what is kept is decided by the walk
     online_program, online = one_pass(program)
     walked = plan(online_program, RECOMPUTE)
@@ -54,10 +58,12 @@ def emit(program: Program) -> Emitted:
             kernels.append(("flat", program, plan(program, RECOMPUTE).phases[number], {}))
         else:
             kernels += [("rows", program, phase, {}), ("looped", online_program, looped, online)]
+            result.passes = max(result.passes, len(looped.sweeps))
         result.phases.append([])
         for role, source, its_phase, about in kernels:
             writer = Writer(source, about, used)
-            kernel = Kernel(f"_rows{number}_{role}_kernel", role, writer.scratch(its_phase))
+            width = max((sweep.length for sweep in its_phase.sweeps), default=0)
+            kernel = Kernel(f"_rows{number}_{role}_kernel", role, writer.scratch(its_phase), width)
             texts.append(writer.kernel(kernel, its_phase))
             result.phases[-1].append(kernel)
         if phase.totals:
@@ -107,10 +113,17 @@ class Writer(Walks):
     def kernel(self, kernel: Kernel, phase: Phase) -> str:
         """Return the text of a kernel over rows."""
         self._uniforms(self._roots(phase))
-        tiles = "tl.cdiv(rows, ROWS)"
-        stages = ", num_stages=STAGES" if kernel.role != "looped" else ""
-        self.put(f"for tile in tl.range(tl.program_id(0), {tiles}, tl.num_programs(0){stages}):")
-        self.depth = 2
+        # what is read again, what is read for the last time, and what is written: how L2 should treat it
+        self.put('KEEP: tl.constexpr = "evict_last" if EVICT == 1 or EVICT == 2 else ""')
+        self.put('LAST: tl.constexpr = "evict_first" if EVICT == 1 else "evict_last" if EVICT == 2 else ""')
+        self.put('STORE: tl.constexpr = "evict_first" if EVICT else ""')
+        if kernel.role == "flat":  # neighbouring programs take neighbouring columns, so that memory is read in order
+            blocks = f"(({kernel.width} + BLOCK - 1) // BLOCK)"
+            self.put(f"tile, block = tl.program_id(0) // {blocks}, tl.program_id(0) % {blocks}")
+        else:
+            stages = ", num_stages=STAGES" if kernel.role == "rows" else ""
+            self.put(f"for tile in tl.range(tl.program_id(0), tl.cdiv(rows, ROWS), tl.num_programs(0){stages}):")
+            self.depth = 2
         self.put("r = tile * ROWS + tl.arange(0, ROWS)[None, :, None]")
         self.put("r = r.to(tl.int64) if WIDE else r")
         self.put("inside = None if EVEN else r < rows")

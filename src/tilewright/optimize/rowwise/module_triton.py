@@ -149,19 +149,18 @@ def _launches(program: Program, emitted: Emitted) -> list[str]:
         for kernel in kernels:
             if kernel.role == "ends":
                 arguments = ", ".join([*tensors, *kernel.scratch, "tiles"])
-                lines.append(f"{kernel.name}[(1,)]({arguments}, BLOCK=1024)")
+                lines.append(f"{kernel.name}[(1,)]({arguments}, BLOCK=4096, num_warps=16)")
         rows = [k for k in kernels if k.role != "ends"]
         if rows:
             at = len(lines) - sum(k.role == "ends" for k in kernels)
-            lines[at:at] = _row_launch(program, tensors, rows)
+            lines[at:at] = _row_launch(tensors, rows)
     return lines
 
 
-def _row_launch(program: Program, tensors: list[str], kernels: list[Kernel]) -> list[str]:
+def _row_launch(tensors: list[str], kernels: list[Kernel]) -> list[str]:
     arguments = ", ".join([*tensors, *kernels[0].scratch, "rows"])
     if kernels[0].role == "flat":
-        width = max(s.length for s in program.stores)
-        grid = f'(programs, triton.cdiv({width}, PARAMS["BLOCK"]))'
+        grid = f'(tiles * triton.cdiv({kernels[0].width}, PARAMS["BLOCK"]),)'
         return [f"{kernels[0].name}[{grid}]({arguments}, **settings)"]
     whole, looped = kernels
     return [

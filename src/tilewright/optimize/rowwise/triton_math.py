@@ -131,25 +131,30 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     s = _number((_bits(t) - 1262485504 + 126) << 23)
     return tl.where(tl.abs(x) < 5.9604645e-08, x, (s * m + (s - 0.5)) * 2.0)'''),
     "log": (("bits", "number"), '''_log(x):
-    """x = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and a polynomial in f."""
-    tiny = x < 1.1754943508222875e-38
-    b = _bits(tl.where(tiny, x * 16777216.0, x)) - 1060439283
-    e = (b >> 23).to(tl.float32) - tl.where(tiny, 24.0, 0.0)
-    f = _number((b & 8388607) + 1060439283) - 1.0
-    ff = f * f
-    q = f * 0.06750956 - 0.11671449
-    q = q * f + 0.11883568
-    q = q * f - 0.12406032
-    q = q * f + 0.14220327
-    q = q * f - 0.16667996
-    q = q * f + 0.20002073
-    q = q * f - 0.2500001
-    q = q * f + 0.33333313
-    y = q * f * ff + e * 1.428606765330187e-06
-    y = e * 0.693145751953125 + (f + (y - 0.5 * ff))
-    y = tl.where(x == float("inf"), x, y)
-    y = tl.where(x == 0.0, -float("inf"), y)
-    return tl.where((x < 0.0) | (x != x), float("nan"), y)'''),
+    """In the interpreter x = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and a polynomial in f."""
+    if INTERPRETED:
+        tiny = x < 1.1754943508222875e-38
+        b = _bits(tl.where(tiny, x * 16777216.0, x)) - 1060439283
+        e = (b >> 23).to(tl.float32) - tl.where(tiny, 24.0, 0.0)
+        f = _number((b & 8388607) + 1060439283) - 1.0
+        ff = f * f
+        q = f * 0.06750956 - 0.11671449
+        q = q * f + 0.11883568
+        q = q * f - 0.12406032
+        q = q * f + 0.14220327
+        q = q * f - 0.16667996
+        q = q * f + 0.20002073
+        q = q * f - 0.2500001
+        q = q * f + 0.33333313
+        y = q * f * ff + e * 1.428606765330187e-06
+        y = e * 0.693145751953125 + (f + (y - 0.5 * ff))
+        y = tl.where(x == float("inf"), x, y)
+        y = tl.where(x == 0.0, -float("inf"), y)
+        y = tl.where((x < 0.0) | (x != x), float("nan"), y)
+    else:
+        y = libdevice.log(x)
+    return y'''),
+    "log_1plus": (("log",), "_log_1plus(x):\n    return _log(1.0 + x)"),
     "log2": (("log",), "_log2(x):\n    return _log(x) * 1.4426950408889634"),
     "log10": (("log",), "_log10(x):\n    return _log(x) * 0.4342944819032518"),
     "log1p": (("log",), '''_log1p(x):

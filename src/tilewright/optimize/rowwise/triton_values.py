@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .index import NotRowwise, Term
 from .ir import COLUMN, ROW, UNIFORM, Program, Store, Value
-from .online import Online
+from .rewrites import Online
 from .schedule import reachable
 from .triton_math import FUNCTIONS
 
@@ -189,7 +189,7 @@ class Values:
         for s in source.shape:
             size *= s
         shared = size < self.program.rows * value.length or not place.of("r")
-        policy = '"evict_last" if EVICT else ""' if shared or not streams else '"evict_first" if EVICT else ""'
+        policy = "KEEP" if shared or not streams else "LAST"
         text = self.call("get", f"{self._row_place(value)} + {column}", self.masks[value.length], policy)
         return self._cast_in(text, value, source.dtype)
 
@@ -206,4 +206,4 @@ class Values:
         start = f" + {store.start}" if store.start else ""
         place = f"{tensor.name} + r * {width}{start} + {self.lane}"
         inside = self.call("both", "inside", self.masks[store.length])
-        self.put(self.call("put", place, self.name(store.value), inside, '"evict_first" if EVICT else ""'))
+        self.put(self.call("put", place, self.name(store.value), inside, "STORE"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .index import Address
 from .ir import COLUMN, ROW, Program
-from .online import Online
+from .rewrites import Online
 from .schedule import Phase, Sweep
 from .triton_values import TYPES, Values
 
@@ -218,7 +218,7 @@ class Walks(Values):
     def _flat(self, phase: Phase) -> None:
         for number, sweep in enumerate(phase.sweeps):
             lane = f"c{number}"
-            self.put(f"{lane} = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)[None, None, :]")
+            self.put(f"{lane} = block * BLOCK + tl.arange(0, BLOCK)[None, None, :]")
             self._column_type(lane)
             self.put(f"m{number} = None if {sweep.length} % BLOCK == 0 else {lane} < {sweep.length}")
             self.lane, self.masks[sweep.length] = lane, f"m{number}"
