@@ -3,24 +3,29 @@
 Run: python bench/gpu_operators.py --only gemm -o bench/results/h200/gemm.json
 
 Every row is verified first; eager PyTorch (for gemm that is cuBLAS) and torch.compile in both modes run in the same
-rounds. The device profile, calibrated here before, goes into the record: what a row reaches stands beside the copy bandwidth
-and the matrix rate of the same machine in the same minutes.
+rounds. The device profile, calibrated here before, goes into the record: what a row reaches stands beside the copy
+bandwidth and the matrix rate of the same machine in the same minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tilewright import bench_rows, ops, targets, units
 from tilewright.device import Device, calibrate, detect, environment
-from tilewright.problem import Workload
+from tilewright.problem import Problem, Workload
 from tilewright.results import BenchResult, BenchRow
 
 ROW_SHAPES = ((8192, 4096), (4096, 8192), (2048, 32768))
 SQUARES = (4096, 8192)
+BEGUN = time.perf_counter()
 BASELINES = ("eager", "compile", "compile-max")
 
 
@@ -30,14 +35,26 @@ def workloads(name: str) -> list[Workload]:
     return [Workload(name=f"{m}x{n}", axes={"M": m, "N": n}, dtype="bfloat16") for m, n in ROW_SHAPES]
 
 
+def say(line: str) -> None:
+    print(f"[{time.perf_counter() - BEGUN:6.1f} s] {line}", file=sys.stderr, flush=True)
+
+
+def warm(jobs: Iterable[tuple[Problem, Workload]], machine: Device) -> None:
+    """torch.compile for all rows side by side, on all cores, before anything is timed."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda job: bench_rows.warm(*job, BASELINES, machine), jobs))
+
+
 def measured(names: list[str], machine: Device) -> list[BenchRow]:
     rows: list[BenchRow] = []
+    say("torch.compile fills its caches")
+    warm([(ops.get(name), workload) for name in names for workload in workloads(name)], machine)
     for name in names:
         problem = ops.get(name)
         timed = targets.only(targets.resolve(name, None, 60.0), targets.TIMED_ON["cuda"], "cuda", "a GPU is needed")
         candidates = [c for c in timed.candidates if c.name != "reference"]
         for workload in workloads(name):
-            print(f"{name} on {workload.name}", flush=True)
+            say(f"{name} on {workload.name}")
             rows += bench_rows.rows_of(problem, workload, candidates, BASELINES, machine)
     return rows
 
@@ -83,7 +100,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = detect("cuda")
     if machine.profile is None or machine.profile.quick:
-        machine = calibrate(machine, print)
+        machine = calibrate(machine, say)
     assert machine.profile is not None
     copy_rate = max(rate for _, rate in machine.profile.copy)
     rows = measured(options.only.split(","), machine)

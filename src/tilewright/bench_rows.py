@@ -30,17 +30,42 @@ _BUSY = (Status.TIMING_INCONSISTENT, Status.UNSTABLE, Status.INFRA_ERROR)
 
 
 def rows_of(
-    problem: Problem, workload: Workload, candidates: Sequence[Candidate], baselines: Sequence[str], machine: Device
+    problem: Problem,
+    workload: Workload,
+    candidates: Sequence[Candidate],
+    baselines: Sequence[str],
+    machine: Device,
+    certified: bool = False,
 ) -> list[BenchRow]:
-    """Verify every candidate and baseline on `workload`, time those that passed side by side, and make the rows."""
-    own = {name: _baseline(problem, workload, name, machine) for name in baselines}
+    """Verify every candidate and baseline on `workload`, time those that passed side by side, and make the rows.
+    `certified`: the candidates, not the baselines, are judged on everything afterwards; one that fails has no time."""
+    own = {name: baseline(problem, workload, name, machine) for name in baselines}
     everyone = [*candidates, *(b for b in own.values() if b.digest not in {c.digest for c in candidates})]
     with Evaluator(problem, workload, device=machine) as evaluator:
         evaluator.prepare()
         with ThreadPoolExecutor(max_workers=len(everyone)) as builds:  # lives as long as the children it starts
             list(builds.map(lambda c: _built(evaluator, c), everyone))
             rows = _rows(problem, workload, everyone, own, evaluator)
-    return rows
+            judged = {c.name: evaluator.evaluate(c, "certify", timed=False) for c in candidates if certified}
+    return [_with_certificate(row, judged.get(row.impl)) for row in rows]
+
+
+def _with_certificate(row: BenchRow, record: Record | None) -> BenchRow:
+    if record is None or row.median_s is None:
+        return row
+    if record.passed:
+        return row.with_(certified=True)
+    return BenchRow(
+        op=row.op, impl=row.impl, workload=row.workload, device=row.device, status=str(record.status),
+        detail=record.verdict.detail,
+    )  # fmt: skip
+
+
+def warm(problem: Problem, workload: Workload, baselines: Sequence[str], machine: Device) -> None:
+    """Let torch.compile fill its caches for the baselines of a row to come; nothing is timed."""
+    chosen = [baseline(problem, workload, name, machine) for name in baselines if name != "eager"]
+    with Evaluator(problem, workload, device=machine) as evaluator, ThreadPoolExecutor(len(chosen)) as builds:
+        list(builds.map(lambda c: _built(evaluator, c), chosen))
 
 
 def _built(evaluator: Evaluator, candidate: Candidate) -> None:
@@ -113,7 +138,7 @@ def _row(
     )
 
 
-def _baseline(problem: Problem, workload: Workload, name: str, machine: Device) -> Candidate:
+def baseline(problem: Problem, workload: Workload, name: str, machine: Device) -> Candidate:
     context = Context(problem=problem, workload=workload, device=machine.kind, budget_s=0.0)
     mode = {"compile": "torch.compile", "compile-max": "torch.compile max-autotune"}.get(name)
     found = eager.propose(context) if mode is None else compiled.compiled(context, [mode])

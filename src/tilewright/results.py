@@ -71,6 +71,7 @@ class BenchRow(Noun):
     status: str = PASSED
     detail: str = ""
     baseline: bool = False
+    certified: bool = False
     bound_quality: str = ""
     paired: dict[str, tuple[float, float, float]] = {}
     host_s: float | None = None

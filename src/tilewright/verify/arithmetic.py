@@ -111,6 +111,34 @@ class PlainKernel(QuietMode):
         return torch.cat(parts).reshape(shape) if parts else columns.new_zeros(shape)
 
 
+class MatrixUnit(QuietMode):
+    """Evaluates products of float32 matrices whose entries are all numbers of `dtype` (float16, bfloat16) on the matrix
+    units of the GPU that they are on, with results in float32. These units add with more bits than they are said to,
+    but cut what they drop instead of rounding it, so that long sums come out a little too small: an error that every
+    kernel has that uses them. `used` tells afterwards whether there was such a product."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype, self.used = dtype, False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        c, factors = (args[0], args[1:3]) if func in ADDED_PRODUCTS else (None, args[:2])
+        if func not in PRODUCTS or not all(self._fits(t) for t in factors):
+            return func(*args, **kwargs)
+        self.used = True
+        a, b = (t.to(self.dtype) for t in factors)
+        product = torch.bmm(a, b, torch.float32) if a.ndim == 3 else torch.mm(a, b, torch.float32)
+        if c is None:
+            return product
+        return c * kwargs.get("beta", 1) + product * kwargs.get("alpha", 1)
+
+    def _fits(self, tensor: Any) -> bool:
+        if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.float32 or not tensor.is_cuda:
+            return False
+        return bool(torch.equal(torch.nan_to_num(tensor.to(self.dtype).float()), torch.nan_to_num(tensor)))
+
+
 def _is_wide_float(args: Sequence[Any]) -> bool:
     first = next((a for a in args if isinstance(a, torch.Tensor)), None)
     return first is not None and first.dtype in (torch.float32, torch.float64) and first.numel() > 0
@@ -295,6 +323,9 @@ def _count(x: torch.Tensor, dims: Sequence[int]) -> int:
 def _restore(reduced: torch.Tensor, x: torch.Tensor, dims: Sequence[int]) -> torch.Tensor:
     return reduced.reshape([1 if d in dims else n for d, n in enumerate(x.shape)])
 
+
+ADDED_PRODUCTS = (aten.addmm.default, aten.baddbmm.default)
+PRODUCTS = (aten.mm.default, aten.bmm.default, *ADDED_PRODUCTS)
 
 PLAIN: dict[Any, Callable[..., Any]] = {
     aten.sum.default: _sum, aten.sum.dim_IntList: _sum, aten.mean.default: _mean, aten.mean.dim: _mean,

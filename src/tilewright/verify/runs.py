@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ..problem import Inputs, Problem
-from .arithmetic import PlainKernel, Wide
+from .arithmetic import MatrixUnit, PlainKernel, Wide
 from .noise import blocks
 from .outputs import OutputTruth, begin, error_sums
 from .rounding import internal_dtype
@@ -94,6 +94,11 @@ def add_runs(
             call = lifted.map(lambda _, t: t.clone()) if number else lifted
             made = run(problem, call, grads, grad_outputs, _order(number))
         _add_one(truths, made)
+    unit = MatrixUnit(next(iter(dtypes))) if len(dtypes) == 1 and dtypes <= {torch.float16, torch.bfloat16} else None
+    if unit is not None and any(t.is_cuda for t in lifted.tensors().values()):
+        made = run(problem, lifted.map(lambda _, t: t.clone()), grads, grad_outputs, unit)
+        if unit.used:
+            _add_one(truths, made)
     if dtypes != {internal}:
         first = 0 if problem.rounds_to_dtype else len(working.outputs)
         _add_one(truths, working, first)
