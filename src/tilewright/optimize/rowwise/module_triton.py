@@ -89,7 +89,13 @@ def _entry_text(
     header = _header(list(signature_of(problem).parameters.values()), list(inputs.args))
     names = dict(zip(inputs.args, header, strict=False))
     given = ", ".join(header.values())
-    body = _body(traced, inputs, program, emitted, batch, names)
+    itself = "self.forward" if problem.kind == "module" else entry_name(problem)
+    elsewhere = [
+        'if like.device.type == "cuda" and like.device.index != torch.cuda.current_device():',
+        "    with torch.cuda.device(like.device):  # kernels go to the current GPU",
+        f"        return {itself}({', '.join(header)})",
+    ]
+    body = _body(traced, inputs, program, emitted, batch, names, elsewhere)
     assert problem.reference is not None
     if problem.kind == "module":
         lines = [f"class ModelNew({problem.reference.__name__}):", f"    def forward(self, {given}):"]
@@ -98,7 +104,8 @@ def _entry_text(
 
 
 def _body(
-    traced: Traced, inputs: Inputs, program: Program, emitted: Emitted, batch: Batch | None, names: dict[str, str]
+    traced: Traced, inputs: Inputs, program: Program, emitted: Emitted, batch: Batch | None, names: dict[str, str],
+    elsewhere: list[str],
 ) -> list[str]:  # fmt: skip
     lines = []
     for name, value in inputs.args.items():
@@ -118,6 +125,7 @@ def _body(
         shown = tensor.path.split(".", 1)[1]
         source = _access(tensor.path, names)
         lines.append(f'{tensor.name} = _checked("{shown}", {source}, torch.{tensor.dtype}, {shape}, like)')
+    lines += elsewhere
     for tensor in program.outputs:
         shape = _shape(tensor.shape, batch)
         lines.append(f"{tensor.name} = torch.empty({shape}, dtype=torch.{tensor.dtype}, device=like.device)")
