@@ -37,6 +37,7 @@ from .results import (
 )
 from .verify.verdict import Tier
 
+_BENCHED = 3  # workloads of each problem, unless more are asked for
 TIERS = ("screen", "measure", "certify")
 
 Say = Callable[[str], None]
@@ -124,6 +125,8 @@ def bench(
     timed = [targets.only(r, targets.TIMED_ON[machine.kind], machine.kind, why) for r in resolved]
     planned = [_without_reference(t, baselines) for t in timed]
     workloads = [targets.choose_workloads(p.problem, workload, machine.kind) for p in planned]
+    if workload is None:
+        workloads = [chosen[:_BENCHED] for chosen in workloads]
     machine = _measured_device(device, progress)
     for found, chosen in zip(planned, workloads, strict=True):
         left = len(found.problem.workloads) - len(chosen)

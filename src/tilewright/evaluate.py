@@ -99,6 +99,7 @@ class Evaluator:
             self.problem, self.workload, device=self.device.with_(index=gpu), seed=self.seed, sandbox=self.sandbox,
             allow_weak_sandbox=self.allow_weak_sandbox, limits=self.limits, threads=self.threads,
         )  # fmt: skip
+        other._kept.close()
         other.truths, other._kept, other._ahead, other._is_twin = self.truths, self._kept, self._ahead, True
         return other
 
