@@ -8,6 +8,7 @@ a write outside a buffer is seen afterwards, and a read outside one meets NaN.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 from dataclasses import dataclass
@@ -46,8 +47,10 @@ class Arena:
     def __init__(self, bytes_: int, gpu: int | None = None):
         if gpu is None:
             self.bytes = -(-bytes_ // _ALIGN) * _ALIGN
-            self.fd = os.memfd_create("tilewright-arena", os.MFD_CLOEXEC)
+            self.fd = os.memfd_create("tilewright-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             os.ftruncate(self.fd, self.bytes)
+            # A shorter file under our feet would be a bus error of this process.
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             self._memory: mmap.mmap | DeviceMemory = mmap.mmap(self.fd, self.bytes)
             self._raw = torch.frombuffer(self._memory, dtype=torch.uint8)
         else:

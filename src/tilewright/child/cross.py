@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,11 +19,14 @@ from ..build.facts import CompileFacts
 from ..candidate import Candidate
 from ..problem import Inputs, Problem, Workload
 from ..schema import Noun
+from .answers import plain
 from .leftovers import Scratch
-from .process import _READABLE as READABLE
+from .process import READABLE
 from .process import _library_folders as library_folders
 
 TIMEOUT_S = 300.0
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_MOST_LEVELS, _LARGEST_BYTES = 4, 64 << 20  # of a Triton cache, which has one level
 _COMPILER_BYTES = 12 << 30  # address space of Python, torch and LLVM
 
 
@@ -54,28 +56,67 @@ def cross_compile(
     try:
         answer = _ask(_request(candidate, call, targets, scratch.path), scratch.path, timeout_s)
         compiled = os.path.join(scratch.path, "triton")
-        if keep is not None and os.path.isdir(compiled):
-            shutil.copytree(compiled, keep, dirs_exist_ok=True)
-            _move_groups(keep, compiled)
+        if keep is not None:
+            _copy_cache(compiled, keep)
     finally:
         scratch.close()
-    if "error" in answer:
-        return tuple(NoFacts(kernel=candidate.name, target=t, error=answer["error"]) for t in targets)
-    return tuple(NoFacts(**f) if "error" in f else CompileFacts(**f) for f in answer["facts"])
+    if "error" not in answer:
+        try:
+            return tuple(NoFacts(**f) if "error" in f else CompileFacts(**f) for f in answer["facts"])
+        except (KeyError, TypeError, ValueError):  # the candidate ran in that process
+            answer = {"error": "the compiling process said what makes no sense"}
+    return tuple(NoFacts(kernel=candidate.name, target=t, error=plain(answer["error"], 500)) for t in targets)
 
 
 def lend_cache(kept: str, child_scratch: str) -> None:
-    """Copy a cache that `cross_compile` kept to where a child looks for compiled kernels."""
-    if os.path.isdir(kept):
-        target = os.path.join(child_scratch, "triton")
-        shutil.copytree(kept, target, dirs_exist_ok=True)
-        _move_groups(target, kept)
+    """Copy a cache that `cross_compile` kept to where a child looks for compiled kernels. It is a help and no more:
+    a child that is in the way does without."""
+    _copy_cache(kept, os.path.join(child_scratch, "triton"))
 
 
-def _move_groups(folder: str, old: str) -> None:
-    """Triton's cache names the files of a kernel by their full paths, which a copy leaves behind."""
-    for group in Path(folder).glob("*/__grp__*.json"):
-        group.write_text(group.read_text().replace(old, folder))
+def _copy_cache(source: str, target: str) -> None:
+    """Copy the plain files below `source`. Triton's cache names the files of a kernel by their full paths, which are
+    made to fit. A candidate may write at either end meanwhile, so that no link is followed: what it could not read or
+    write itself, it gets no hold of this way."""
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(target, 0o700)
+        ends = os.open(source, _FOLDER), os.open(target, _FOLDER)
+        for end in ends:
+            stack.callback(os.close, end)
+        _copy_folder(*ends, (source.encode(), target.encode()), _MOST_LEVELS)
+
+
+def _copy_folder(source: int, target: int, moved: tuple[bytes, bytes], levels: int) -> None:
+    with os.scandir(source) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                _copy_file(entry.name, source, target, moved)
+            elif entry.is_dir(follow_symlinks=False) and levels:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(entry.name, 0o700, dir_fd=target)
+                inner = os.open(entry.name, _FOLDER, dir_fd=source), os.open(entry.name, _FOLDER, dir_fd=target)
+                try:
+                    _copy_folder(*inner, moved, levels - 1)
+                finally:
+                    for end in inner:
+                        os.close(end)
+
+
+def _copy_file(name: str, source: int, target: int, moved: tuple[bytes, bytes]) -> None:
+    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=source), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_BYTES:
+            return
+        content = file.read(_LARGEST_BYTES)
+    if name.startswith("__grp__"):
+        content = content.replace(*moved)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=target)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(name, flags, 0o600, dir_fd=target), "wb") as file:
+        file.write(content)
 
 
 def _request(candidate: Candidate, call: Inputs, targets: Sequence[str], scratch: str) -> dict[str, Any]:
@@ -135,4 +176,8 @@ def _ask(request: dict[str, Any], scratch: str, timeout_s: float) -> dict[str, A
         text = answer.read(8 << 20)
     if not text:
         return {"error": f"the compiling process ended with exit code {process.returncode} and said nothing"}
-    return json.loads(text)
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        told = None
+    return told if isinstance(told, dict) else {"error": "the compiling process said what makes no sense"}

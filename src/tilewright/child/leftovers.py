@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 
 PREFIX = "tilewright-child-"
@@ -26,7 +27,7 @@ class Scratch:
     def close(self) -> None:
         """Remove the folder with everything in it. Idempotent."""
         if self._lock is not None:
-            shutil.rmtree(self.path, ignore_errors=True)
+            _remove(self.path)
             os.close(self._lock)  # the last, so that nobody takes it for abandoned before
             self._lock = None
 
@@ -60,10 +61,25 @@ def _removed(path: str) -> bool:
     try:
         if os.fstat(lock).st_uid != os.getuid() or not _locked(lock):
             return False
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
         return not os.path.isdir(path)
     finally:
         os.close(lock)
+
+
+def _remove(path: str) -> None:
+    """Remove a folder in which an untrusted process did what it liked; nothing outside of it is touched."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        if os.path.isdir(path):  # there are folders that even their owner may not enter
+            os.chmod(path, 0o700)
+            for folder, names, _ in os.walk(path):
+                for inner in (os.path.join(folder, name) for name in names):
+                    if not os.path.islink(inner):
+                        os.chmod(inner, 0o700)
+            shutil.rmtree(path, ignore_errors=True)
+    except (RecursionError, OSError):  # folders in folders, deeper than Python, or a path, can go
+        subprocess.run(["/bin/rm", "-rf", "--", path], stderr=subprocess.DEVNULL, check=False)
 
 
 def _open(path: str) -> int:

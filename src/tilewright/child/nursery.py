@@ -18,11 +18,12 @@ import struct
 import subprocess
 import sys
 import threading
-from typing import IO
+from typing import IO, Any
 
 from .leftovers import remove_abandoned
 
 PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CXX", "CC", "CUDA_HOME", "CUDA_PATH")
+CHILDREN, COMPILERS = "children", "compilers"
 START_S = 60.0  # for the import of torch, on a busy machine with cold disks
 _STATUS = struct.Struct("=i")
 
@@ -61,12 +62,12 @@ class Born:
 class Nursery:
     """This process's side of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(START_S)
         self._asking = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "tilewright.child.nursery_program", str(theirs.fileno())],
+            [sys.executable, "-I", "-m", "tilewright.child.nursery_program", what, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -81,10 +82,17 @@ class Nursery:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def bear(self, descriptors: tuple[int, int], folder: str, environment: dict[str, str]) -> Born:
-        """Fork a child that runs `program` with its socket and its arena as `descriptors`. OSError when it cannot."""
+    def bear(
+        self,
+        descriptors: tuple[int, ...],
+        folder: str,
+        environment: dict[str, str],
+        compiler: dict[str, Any] | None = None,
+    ) -> Born:
+        """Fork a child that runs `program` with its socket and its arena as `descriptors`, or a `compiler` with none.
+        OSError when it cannot."""
         pipes = [os.pipe() for _ in range(3)]  # what it prints, and how it ended
-        request = json.dumps({"folder": folder, "environment": environment}).encode()
+        request = json.dumps({"folder": folder, "environment": environment, "compiler": compiler}).encode()
         try:
             with self._asking:
                 socket.send_fds(self._control, [request], [*descriptors, *(write for _, write in pipes)])
@@ -109,30 +117,35 @@ class Nursery:
 
 
 _lock = threading.Lock()
-_running: Nursery | None = None
+_running: dict[str, Nursery] = {}
 
 
-def start() -> Nursery:
-    """Return the nursery of this process, begun if there is none. It is ready a second later; nobody waits here."""
-    global _running
+def start(what: str = CHILDREN) -> Nursery:
+    """Return the nursery of this process for `what`, begun if there is none. That of children is ready a second later;
+    nobody waits here."""
     with _lock:
-        if _running is None or not _running.alive:
-            _running = Nursery()
-            remove_abandoned()  # once per process, while torch is imported
-        return _running
+        found = _running.get(what)
+        if found is None or not found.alive:
+            found = _running[what] = Nursery(what)
+            if what == CHILDREN:
+                remove_abandoned()  # once per process, while torch is imported
+        return found
 
 
-def bear(descriptors: tuple[int, int], folder: str, environment: dict[str, str]) -> Born:
+def bear(
+    descriptors: tuple[int, ...], folder: str, environment: dict[str, str], compiler: dict[str, Any] | None = None
+) -> Born:
     """Fork a child, from a new nursery where the old one was killed. OSError when that fails too."""
+    what = COMPILERS if compiler else CHILDREN
     with contextlib.suppress(OSError):
-        return start().bear(descriptors, folder, environment)
-    return start().bear(descriptors, folder, environment)
+        return start(what).bear(descriptors, folder, environment, compiler)
+    return start(what).bear(descriptors, folder, environment, compiler)
 
 
 def _forget() -> None:
     """A fork of this process has no nursery yet: two that ask the same one would take each other's answers."""
     global _running, _lock
-    _running, _lock = None, threading.Lock()
+    _running, _lock = {}, threading.Lock()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -1,8 +1,11 @@
-"""The process that children are forked from: imports torch, then forks one child for each request.
+"""The process that children are forked from: imports torch, then forks one child for each request. Another one, without
+torch, forks compilers.
 
-Started as `python -I -m tilewright.child.nursery_program CONTROL_FD`. A request is one packet {folder, environment}
-with five descriptors: the child's socket and arena, its stdout and stderr, and where to write how it ended. It is
-answered with the child's process id. When the socket is closed the owner has ended, and so does everything here.
+Started as `python -I -m tilewright.child.nursery_program children|compilers CONTROL_FD`. A request is one packet
+{folder, environment, compiler} with its descriptors: the child's socket and arena, its stdout and stderr, and where to
+write how it ended. It is answered with the child's process id. A request for a compiler has no socket and no arena: it
+is run behind the wall. When the control socket is closed the owner has ended, and so does everything here; scratch
+folders go too.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -18,8 +22,11 @@ import struct
 import sys
 import tempfile
 import traceback
+from typing import Any, NoReturn
 
 from tilewright.child import program
+from tilewright.child.leftovers import remove_abandoned
+from tilewright.child.sandbox import Wall, enter, may_mount_proc
 from tilewright.heap import keep_freed_memory
 
 _REQUEST_BYTES, _DESCRIPTORS = 1 << 17, 5
@@ -27,15 +34,18 @@ _STATUS = struct.Struct("=i")
 
 
 def main() -> None:
-    control = socket.socket(fileno=int(sys.argv[1]))
+    what, control = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
     sys.argv = [""]
-    keep_freed_memory()
-    program.import_torch()
+    may_mount_proc()  # while a fork is cheap
+    if what == "children":
+        keep_freed_memory()
+        program.import_torch()
     gc.freeze()  # what is here already is never looked at again, so that forks go on sharing it
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     told: dict[int, int] = {}  # where to tell how a child ended
+    folders: set[str] = set()  # those that scratch folders lay in
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
@@ -44,22 +54,36 @@ def main() -> None:
             if woken in ready:
                 os.read(woken, 4096)
                 _reap(told)
-            if control.fileno() in ready and not _bear(control, told):
+            if control.fileno() in ready and not _bear(control, told, folders):
                 break
+    _end(told, folders)
+
+
+def _end(told: dict[int, int], folders: set[str]) -> NoReturn:
+    """End all children, and remove what an owner that was killed could not: nobody holds the lock of its folders."""
     for pid in told:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+    for pid in told:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    for folder in folders:
+        remove_abandoned(folder)
     os._exit(0)
 
 
-def _bear(control: socket.socket, told: dict[int, int]) -> bool:
+def _bear(control: socket.socket, told: dict[int, int], folders: set[str]) -> bool:
     """Take one request and fork the child that it asks for; False when the owner has ended."""
     message, descriptors, *_ = socket.recv_fds(control, _REQUEST_BYTES, _DESCRIPTORS)
     if not message:
         return False
+    request = json.loads(message)
     pid = os.fork()
     if pid == 0:
-        _become_child(json.loads(message), *descriptors)
+        told.clear()
+        folders.clear()
+        _become_child(request, *descriptors)
+    folders.add(os.path.dirname(request["folder"]))
     told[pid] = descriptors.pop()
     for descriptor in descriptors:
         os.close(descriptor)
@@ -73,8 +97,9 @@ def _reap(told: dict[int, int]) -> None:
             file.write(_STATUS.pack(ended[1]))
 
 
-def _become_child(request: dict[str, object], wire: int, arena: int, stdout: int, stderr: int, status: int) -> None:
+def _become_child(request: dict[str, Any], *descriptors: int) -> None:
     """Go on as a process of its own, with nothing of the nursery's but what is imported."""
+    *own, stdout, stderr, _ = descriptors
     try:
         sys.modules["__main__"] = program
         signal.set_wakeup_fd(-1)
@@ -83,19 +108,29 @@ def _become_child(request: dict[str, object], wire: int, arena: int, stdout: int
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
         for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and int(name) not in (wire, arena):
+            if int(name) > 2 and int(name) not in own:
                 with contextlib.suppress(OSError):  # the one that listed them is closed already
                     os.close(int(name))
-        os.chdir(str(request["folder"]))
+        os.chdir(request["folder"])
         os.environ.clear()
-        os.environ.update(request["environment"])  # type: ignore[arg-type, call-overload]
+        os.environ.update(request["environment"])
         tempfile.tempdir = None
-        program.run(wire, arena)
+        if request["compiler"]:
+            _become_compiler(**request["compiler"])
+        program.run(*own)
     except BaseException:  # noqa: BLE001 (the owner reads it where the child prints)
         traceback.print_exc()
         sys.stderr.flush()
     finally:
         os._exit(1)
+
+
+def _become_compiler(command: list[str], wall: dict[str, Any], memory_bytes: int, cpu_s: int) -> NoReturn:
+    """What bounds this process bounds the program that takes its place, and all that it starts."""
+    enter(Wall(tuple(wall["writable"]), tuple(wall["readable"]), file_bytes=wall["file_bytes"], names_itself=True))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    os.execv(command[0], command)
 
 
 if __name__ == "__main__":

@@ -5,29 +5,36 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import secrets
-import selectors
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import sysconfig
-import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cache import made_cache_folder
+from ..build import cpp
 from ..candidate import CandidateError, Status
 from . import nursery
+from .answers import failure_of
 from .arena import Arena
+from .captured import Captured
 from .leftovers import Scratch
-from .nursery import Born
-from .wire import Wire, WireError, WireTimeout
+from .watch import Watch
+from .wire import SEND_S, Asker, WireError, WireForged, WireTimeout
 
-_KEPT_OUTPUT_BYTES = 64 << 10
-_READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/nix", "/run/nvidia")
+_IDLE_BLOCKS, _IDLE_CALLS = 7, 256  # how often, and how long a schedule is sent
+READABLE: tuple[str, ...] = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/proc", "/sys", "/nix", "/run/nvidia")
+# Of /etc what names libraries, users, time and hosts: a user's own limits do not keep root from the rest.
+_SETTINGS = (
+    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "passwd", "group", "nsswitch.conf", "localtime", "timezone"),
+    *("hosts", "host.conf", "resolv.conf", "alternatives", "os-release", "mime.types", "OpenCL", "vulkan", "glvnd"),
+)
+READABLE += tuple(f"/etc/{name}" for name in _SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -65,29 +72,31 @@ class Child:
         self.arena = Arena(arena_bytes, gpu)
         self._scratch = Scratch()
         self.scratch = self._scratch.path
-        self.captured = _Captured()
+        self.captured = Captured()
         self.alive = True
         self.waited_s = 0.0  # the parent's time spent waiting for the child
         self._start(sandbox, interpret, writable, environment or {})
 
     def _start(self, sandbox: str, interpret: bool, writable: tuple[str, ...], environment: dict[str, str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        nonce = secrets.token_bytes(16)
-        ours.sendall(nonce.hex().encode())
-        self.wire = Wire(ours, nonce)
+        self.wire = Asker(ours)
         handed = (theirs.fileno(), self.arena.fd)
         try:
             self._process = nursery.bear(handed, self.scratch, self._environment(interpret, environment))
         except OSError as error:
+            ours.close()
             self.arena.close()
             self._scratch.close()
             raise CandidateError(Status.INFRA_ERROR, f"no child can be started: {error}") from error
-        theirs.close()
+        finally:
+            theirs.close()
         self.captured.follow(self._process)
-        caches = [str(made_cache_folder("cpp"))]
+        more = ["/etc"] if self.gpu is not None else []
+        folders = [sys.prefix, sys.base_prefix, *_library_folders(), *map(str, cpp._cache_folders())]
         wall = {
             "writable": [self.scratch, *writable],
-            "readable": [*_READABLE, sys.prefix, sys.base_prefix, *_library_folders(), *caches],
+            "readable": [*READABLE, *more, *folders],
+            "private": "" if self.gpu is not None else self.scratch,
         }
         settings = {
             "wall": wall, "sandbox": sandbox, "threads": self.threads, "scratch": self.scratch,
@@ -106,12 +115,26 @@ class Child:
             self.close()
             raise CandidateError(Status.INFRA_ERROR, f"the child did not start: {error}. {told}".strip()) from None
 
+    @functools.cached_property
+    def latency_s(self) -> float:
+        """What the parent's clock sees of a timed block of no calls: the median of several. Every session asks for it
+        before it loads a candidate, which could stretch it."""
+        return statistics.median(self._idle_s() for _ in range(_IDLE_BLOCKS))
+
+    def _idle_s(self) -> float:
+        self.tell("idle").note(self.limits.call_s)
+        watch = Watch()
+        self.tell("go", schedule=[0] * _IDLE_CALLS).note(self.limits.call_s)
+        spent_s = watch.spent_s()
+        self.answer(self.limits.call_s)
+        return spent_s
+
     def _environment(self, interpret: bool, more: dict[str, str]) -> dict[str, str]:
         environment = {k: os.environ[k] for k in nursery.PASSED_ENVIRONMENT if k in os.environ}
         environment |= {
             "HOME": self.scratch,
             "TMPDIR": self.scratch,
-            "TILEWRIGHT_CACHE": str(made_cache_folder()),
+            "TILEWRIGHT_CACHE": str(cpp._writable_folder().parent),
             "OMP_NUM_THREADS": str(self.threads),
             "TORCHINDUCTOR_CACHE_DIR": os.path.join(self.scratch, "inductor"),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes beside the one we watch
@@ -142,7 +165,7 @@ class Child:
     def answer(self, timeout_s: float) -> dict[str, Any]:
         message = self.note(timeout_s)
         if "error" in message:
-            raise _verdict(message["error"])
+            raise failure_of(message["error"])
         answer = message.get("ok")
         if not isinstance(answer, dict):
             self.kill()
@@ -153,20 +176,21 @@ class Child:
         """The next frame, whatever it is."""
         start = time.perf_counter()
         try:
-            with self._dying("while it ran"):
+            with self._dying("while it ran", timeout_s):
                 return self.wire.receive(timeout_s)
-        except WireTimeout:
-            self.kill()
-            raise CandidateError(Status.TIMEOUT, f"no answer within {timeout_s:.0f} s; killed") from None
         finally:
             self.waited_s += time.perf_counter() - start
 
     @contextlib.contextmanager
-    def _dying(self, when: str) -> Any:
+    def _dying(self, when: str, patience_s: float = SEND_S) -> Iterator[None]:
         try:
             yield
         except WireTimeout:
-            raise
+            self.kill()
+            raise CandidateError(Status.TIMEOUT, f"no answer within {patience_s:.0f} s; killed") from None
+        except WireForged as error:
+            self.kill()
+            raise CandidateError(Status.REWARD_HACK, f"the child broke the protocol: {error}") from None
         except WireError as error:
             how = self._how_it_ended()
             self.kill()
@@ -193,7 +217,7 @@ class Child:
         """End the child and give back its memory and scratch folder. Idempotent."""
         if self.alive:
             with contextlib.suppress(WireError):
-                self.wire.send({"op": "exit"})
+                self.wire.send({"op": "exit"}, timeout_s=0.5)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=0.5)
         self.kill()
@@ -215,74 +239,8 @@ def _visible(gpu: int) -> str:
     return own[gpu].strip() if own else str(gpu)
 
 
-class _Captured:
-    """Drains what a child prints; keeps the first and the last of it, and how much there was."""
-
-    def __init__(self) -> None:
-        self.head = bytearray()
-        self.tail = bytearray()
-        self.total_bytes = 0
-        self._thread: threading.Thread | None = None
-
-    def follow(self, process: Born) -> None:
-        self._thread = threading.Thread(target=self._drain, args=(process,), daemon=True)
-        self._thread.start()
-
-    def _drain(self, process: Born) -> None:
-        with selectors.DefaultSelector() as selector:
-            for stream in (process.stdout, process.stderr):
-                assert stream is not None
-                selector.register(stream, selectors.EVENT_READ)
-            while selector.get_map():
-                for key, _ in selector.select():
-                    data = os.read(key.fd, 1 << 16)
-                    if not data:
-                        selector.unregister(key.fileobj)
-                        key.fileobj.close()  # type: ignore[union-attr]
-                        continue
-                    self._keep(data)
-
-    def _keep(self, data: bytes) -> None:
-        self.total_bytes += len(data)
-        room = _KEPT_OUTPUT_BYTES // 2 - len(self.head)
-        self.head += data[: max(room, 0)]
-        self.tail = (self.tail + data[max(room, 0) :])[-_KEPT_OUTPUT_BYTES // 2 :]
-
-    def text(self) -> str:
-        time.sleep(0.01)  # what was printed last may still be in the pipe
-        cut = self.total_bytes - len(self.head) - len(self.tail)
-        middle = f"\n[... {cut} bytes cut ...]\n".encode() if cut > 0 else b""
-        return bytes(self.head + middle + self.tail).decode(errors="replace")
-
-    def stop(self) -> None:
-        if self._thread is not None:
-            self._thread.join(timeout=1)
-
-
 def _library_folders() -> list[str]:
     """Where imports come from: the folders of sys.path, and those of editable installs, this package's included."""
     package = str(Path(__file__).resolve().parents[1])
     folders = {*map(str, sysconfig.get_paths().values()), *(p for p in sys.path if "site-packages" in p), package}
     return sorted(p for p in folders if os.path.isdir(p))
-
-
-_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
-_NO_MEMORY = ("not enough memory", "can't allocate memory", "CUDA error: out of memory", "CUDA out of memory")
-
-
-def _verdict(error: Any) -> CandidateError:
-    """Turn what went wrong in the child into a status."""
-    if not isinstance(error, dict):
-        return CandidateError(Status.RUNTIME_ERROR, "the child failed without saying how")
-    kind, phase = str(error.get("type")), str(error.get("phase"))
-    message = str(error.get("message"))[:500]
-    memory = kind in _OUT_OF_MEMORY or any(words in message for words in _NO_MEMORY)
-    if memory:
-        status = Status.RESOURCE
-    elif phase == "load" or "CompileError" in kind or "CompilationError" in kind or kind == "InductorError":
-        status = Status.COMPILE_ERROR
-    else:
-        status = Status.RUNTIME_ERROR
-    failure = CandidateError(status, message)
-    failure.add_note(str(error.get("traceback"))[:8000])
-    return failure

@@ -1,6 +1,6 @@
 """The small program inside a child: goes behind the wall, loads a candidate, calls it, stamps the time.
 
-Started as `python -I -m tilewright.child.program SOCKET_FD ARENA_FD` with one JSON line of settings on the socket.
+Its settings come first over the socket.
 Its arena is shared memory of the machine, or of the one GPU that it sees.
 It holds nothing worth stealing: no reference, no truth, no tolerance, no seed. Whatever it reports is checked by the
 parent against bytes that the parent reads itself.
@@ -19,14 +19,14 @@ import traceback
 from typing import Any
 
 from tilewright.child.sandbox import Wall, enter, limit_memory
-from tilewright.child.wire import Wire, WireError
+from tilewright.child.wire import Answerer, WireError
 from tilewright.heap import keep_freed_memory
 
 
 class Program:
     """State of one child: the arena, the loaded entry, and the outputs of the last call."""
 
-    def __init__(self, wire: Wire, raw: Any, scratch: str):
+    def __init__(self, wire: Answerer, raw: Any, scratch: str):
         import torch
 
         self.torch = torch
@@ -99,19 +99,29 @@ class Program:
         self.held = self.outputs
         return {}
 
+    def begin(self) -> dict[str, Any]:
+        """Say that everything is prepared, and wait for the word to go; the parent's clock runs from there."""
+        self.wire.send({"prepared": True})
+        message = self.wire.receive()
+        if message["op"] != "go":
+            raise WireError("the parent asks for something else")
+        return message
+
+    def idle(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A timed block of no calls."""
+        args = [message for _ in self.begin()["schedule"]]
+        self.wire.send({"ended": time.perf_counter_ns(), "done": len(args)})
+        return {}
+
     def time(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Run `warm` calls, then one per entry of `schedule`, stamping the border between calls. The interval of a
-        call includes dropping the result of the one before, as in any real program. The last result is copied out
-        only after the parent's clock has been stopped."""
+        """Run `warm` calls, and on the word one per entry of the schedule that comes with it, stamping the border
+        between calls. The interval of a call includes dropping the result of the one before, as in any real program.
+        The last result is copied out only after the end has been told."""
         if self.device == "cuda":
             return self.time_on_gpu(message)
         now = time.perf_counter_ns
         prepared = [self.prepare(inputs) for inputs in message["slots"]]
         function = prepared[0][1]
-        schedule = [prepared[i][0] for i in message["schedule"]]
-        stop_after_ns = message["stop_after_ns"]
-        stamps = self.raw[message["stamps"] : message["stamps"] + 8 * (len(schedule) + 1)].view(self.torch.int64)
-        taken = [0] * (len(schedule) + 1)
         self.outputs = self.held = ()
         with self.torch.no_grad():
             gc.collect()
@@ -119,7 +129,9 @@ class Program:
             out: Any = None
             for i in range(message["warm"]):
                 out = function(*prepared[i % len(prepared)][0])
-            self.wire.send({"began": now()})
+            go = self.begin()
+            schedule, stop_after_ns = [prepared[i][0] for i in go["schedule"]], go["stop_after_ns"]
+            taken = [0] * (len(schedule) + 1)
             done = 0
             taken[0] = start = now()
             for args in schedule:
@@ -130,9 +142,11 @@ class Program:
                     break
             self.wire.send({"ended": now(), "done": done})
             gc.enable()
+        stamps = self.raw[message["stamps"] : message["stamps"] + 8 * len(taken)].view(self.torch.int64)
         stamps[:] = self.torch.tensor(taken)
         outputs = as_tuple(out)
-        metas = [self.meta(i, t, message["slots"][0], outputs) for i, t in enumerate(outputs)]
+        last = message["slots"][go["schedule"][done - 1]]
+        metas = [self.meta(i, t, last, outputs) for i, t in enumerate(outputs)]
         return {"metas": metas, "written": self.copy_out(outputs, message["regions"]), "done": done}
 
     def time_on_gpu(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -148,8 +162,7 @@ class Program:
             gc.collect()
             gc.disable()
             self.replay = Replay(function, calls, message["warm"])
-            self.wire.send({"began": time.perf_counter_ns()})
-            samples_s = self.replay.run(message["replays"])
+            samples_s = self.replay.run(self.begin()["replays"])
             self.wire.send({"ended": time.perf_counter_ns(), "done": len(samples_s)})
             gc.enable()
         return {
@@ -352,7 +365,7 @@ def describe(error: BaseException, phase: str) -> dict[str, Any]:
 def serve(program: Program) -> None:
     handlers = {
         name: getattr(program, name)
-        for name in ("load", "call", "time", "again", "kernels", "proof", "previous", "hold")
+        for name in ("load", "call", "idle", "time", "again", "kernels", "proof", "previous", "hold")
     }
     while True:
         try:
@@ -367,6 +380,7 @@ def serve(program: Program) -> None:
             return
         except BaseException as error:  # noqa: BLE001 (a candidate may raise anything; all of it is its verdict)
             answer = {"error": describe(error, message["op"])}
+            gc.enable()  # the clock may have been running
         program.wire.send(answer)
 
 
@@ -396,10 +410,10 @@ def import_torch() -> Any:
 def run(socket_fd: int, arena_fd: int) -> None:
     """Be the child on the other end of `socket_fd`, until it says exit."""
     sock = socket.socket(fileno=socket_fd)
-    wire = Wire(sock, bytes.fromhex(sock.recv(32).decode()))
+    wire = Answerer(sock)
     settings = wire.receive(30)
     wall, cuda = settings["wall"], settings["cuda"]
-    wall = Wall(writable=tuple(wall["writable"]), readable=tuple(wall["readable"]), cuda=cuda)
+    wall = Wall(tuple(wall["writable"]), tuple(wall["readable"]), cuda=cuda, private=wall["private"])
     level = enter(wall, settings["sandbox"])
     keep_freed_memory()
     torch = import_torch()

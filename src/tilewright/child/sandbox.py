@@ -6,6 +6,10 @@ Three layers, each used where the kernel grants it, none of which needs root:
   landlock    files can be written only below the scratch folder and read only where libraries live; a process outside
               the wall cannot be traced, nor its memory read through /proc;
   seccomp     no ptrace, no reading of other processes' memory, no mounts, no kernel keyrings, no new namespaces.
+
+The number of processes and the bytes of the scratch folder are bounded too, by process 1 of the namespace and by a file
+system in memory where the kernel's own limits do not hold.
+
 Resource limits hold in any case. `enter` returns the level that was reached, for the record. A level without landlock
 is weak: another process of the same user could be read.
 """
@@ -15,27 +19,34 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import glob
 import os
 import platform
 import resource
 import signal
+import stat
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_LOOK_S = 0.02  # between two looks at how many tasks there are
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
 _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _CLONE_NEWNS = 0x00020000
-_MS_NOSUID_NODEV_NOEXEC, _MS_REC_PRIVATE = 0xE, 0x44000
+_MS_NOSUID_NODEV, _MS_NOSUID_NODEV_NOEXEC, _MS_REC_PRIVATE = 0x6, 0xE, 0x44000
+_LEAVING_SYSCALLS = (109, 112)  # setpgid, setsid
 _CLONE, _CLONE3, _CLONE_NEW_ANY = 56, 435, 0x7E020000
 _LANDLOCK_CREATE, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_RULE_PATH_BENEATH = 1
 _CAPSET = 126
 _READ_RIGHTS = 0b1101  # execute, read a file, read a folder
 _FILE_RIGHTS = 0b0111 | 1 << 14 | 1 << 15  # those that make sense on a file: execute, write, read, truncate, ioctl
+
+_HARMLESS_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_MEMORY_DEVICES = {"mem", "kmem", "port", "kmsg", "block", "disk", "mapper", "loop-control", "pts", "ptmx", "fuse"}
 
 # x86-64 system calls that no kernel needs and that reach beyond the wall.
 _DENIED_SYSCALLS = {
@@ -49,14 +60,19 @@ _DENIED_SYSCALLS = {
 
 @dataclass(frozen=True)
 class Wall:
-    """What `enter` is asked for: folders that stay writable or readable, limits (processes of its own, bytes per
-    file), and whether CUDA must work inside: its driver opens device files, and names its threads through /proc."""
+    """What `enter` is asked for: folders that stay writable or readable, limits (processes and threads of its own,
+    bytes per file), and whether CUDA must work inside: its driver opens device files, and names its threads through
+    /proc. `names_itself`: programs inside find themselves through /proc. `private`: a folder that nobody else needs to
+    see is replaced by one in memory, of `private_bytes` in all, that ends with the process."""
 
     writable: tuple[str, ...]
     readable: tuple[str, ...]
     processes: int = 256
     file_bytes: int = 1 << 30
     cuda: bool = False
+    names_itself: bool = False
+    private: str = ""
+    private_bytes: int = 1 << 30
 
 
 def is_weak(level: str) -> bool:
@@ -75,15 +91,18 @@ def enter(wall: Wall, wanted: str = "auto") -> str:
     _die_with_parent()
     reached = []
     if wanted != "limits":
-        if wanted == "auto" and _enter_namespaces(wall.cuda):
+        isolated, ends_with_us = _enter_namespaces(wall) if wanted == "auto" else (False, False)
+        if isolated:
             reached.append("namespaces")
+        _set_limits(wall)  # while it may still look at /proc
         _check_prctl(_PR_SET_NO_NEW_PRIVS, 1)
         if _enter_landlock(wall):
             reached.append("landlock")
         _drop_capabilities()
-        if _enter_seccomp():
+        if _enter_seccomp(stay_in_group=not ends_with_us):
             reached.append("seccomp")
-    _set_limits(wall)
+    else:
+        _set_limits(wall)
     return "+".join(reached) or "limits"
 
 
@@ -140,19 +159,23 @@ def limit_memory(more_bytes: int, *, cuda: bool = False) -> None:
     resource.setrlimit(what, (limit, limit))
 
 
-def _enter_namespaces(needs_proc: bool) -> bool:
-    """`needs_proc`: do without a PID namespace where it cannot have a /proc of its own, in which processes find
-    themselves. CUDA does not start otherwise."""
-    own_proc = _may_mount_proc()
-    pids = 0 if needs_proc and not own_proc else _CLONE_NEWPID
+def _enter_namespaces(wall: Wall) -> tuple[bool, bool]:
+    """Return whether it did, and whether every descendant ends with this process, in a PID namespace of its own.
+
+    A PID namespace that cannot have a /proc of its own, in which processes find themselves, is done without where
+    that is needed. CUDA does not start otherwise."""
+    own_proc = may_mount_proc()
+    pids = 0 if (wall.cuda or wall.names_itself) and not own_proc else _CLONE_NEWPID
     if not _unshare(pids | (_CLONE_NEWNS if own_proc else 0)):
-        return False
+        return False, False
     if pids:
         _continue_in_fork()  # becomes process 1 of the new PID namespace, whose end ends all
         if own_proc:
             _mount_proc()
-        _continue_in_fork()  # an ordinary process below it: signals to oneself work as usual
-    return True
+            _mount_private(wall)
+        # An ordinary process below it: signals to oneself work as usual.
+        _continue_in_fork(wall.processes if own_proc and os.getuid() == 0 else None)
+    return True, bool(pids)
 
 
 def _unshare(more: int) -> bool:
@@ -168,8 +191,10 @@ def _unshare(more: int) -> bool:
     return True
 
 
-def _may_mount_proc() -> bool:
-    """Try it in a process that ends: containers that hide parts of /proc refuse it, and then it is too late."""
+@functools.cache
+def may_mount_proc() -> bool:
+    """Try it in a process that ends: containers that hide parts of /proc refuse it, and then it is too late. The
+    answer is kept, also in forks: a large process that forks takes a hundredth of a second for it."""
     trial = os.fork()
     if trial:
         return os.waitpid(trial, 0)[1] == 0
@@ -188,24 +213,48 @@ def _mount_proc() -> bool:
     return private and _libc.mount(b"proc", b"/proc", b"proc", flags, None) == 0
 
 
+def _mount_private(wall: Wall) -> None:
+    """Bound what can be written in all; where the kernel refuses, each file is bounded still."""
+    if wall.private:
+        options = f"size={wall.private_bytes},nr_inodes=65536,mode=0700".encode()
+        flags = ctypes.c_ulong(_MS_NOSUID_NODEV)
+        if _libc.mount(b"tmpfs", wall.private.encode(), b"tmpfs", flags, options) == 0:
+            os.chdir(wall.private)
+
+
 def _write(path: str, text: str) -> None:
     with open(path, "w") as file:
         file.write(text)
 
 
-def _continue_in_fork() -> None:
-    """Fork; the new process returns, the old one waits for it and dies in the same way."""
+def _continue_in_fork(most_tasks: int | None = None) -> None:
+    """Fork; the new process returns, the old one waits for it and dies in the same way, or, as process 1 of a PID
+    namespace, as soon as there are more than `most_tasks`: the kernel holds root to no number of processes."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         _die_with_parent()
         return
+    before = _tasks_of_machine()
     while True:  # reap whatever was orphaned, until our own child ends
-        pid, status = os.wait()
+        if most_tasks is None:
+            pid, status = os.wait()
+        else:
+            signal.sigtimedwait({signal.SIGCHLD}, _LOOK_S)
+            if _tasks_of_machine() - before > most_tasks and _tasks_of_user() > most_tasks:
+                os._exit(128 + signal.SIGKILL)
+            pid, status = os.waitpid(-1, os.WNOHANG)
         if pid != child:
             continue
         if os.WIFSIGNALED(status):
             os._exit(128 + os.WTERMSIG(status))
         os._exit(os.WEXITSTATUS(status))
+
+
+def _tasks_of_machine() -> int:
+    with open("/proc/loadavg") as file:
+        return int(file.read().split()[3].partition("/")[2])
 
 
 def _enter_landlock(wall: Wall) -> bool:
@@ -224,12 +273,24 @@ def _enter_landlock(wall: Wall) -> bool:
     try:
         _allow(ruleset, wall.readable, _READ_RIGHTS & file_rights)
         _allow(ruleset, wall.writable, file_rights)
-        _allow(ruleset, ("/dev/null", "/dev/zero", "/dev/urandom"), file_rights)
+        _allow(ruleset, _HARMLESS_DEVICES, file_rights)
         if wall.cuda:
+            _allow(ruleset, _other_devices(), _READ_RIGHTS & file_rights)
             _allow(ruleset, [*glob.glob("/dev/nvidia*"), "/proc/self/task"], file_rights)
         return _libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0) == 0
     finally:
         os.close(ruleset)
+
+
+def _other_devices() -> list[str]:
+    """What lies in /dev but disks and memory, which hold everybody's files."""
+    found = []
+    with os.scandir("/dev") as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if not stat.S_ISBLK(entry.stat().st_mode) and entry.name not in _MEMORY_DEVICES:
+                    found.append(entry.path)
+    return found
 
 
 def _allow(ruleset: int, paths: Iterable[str], rights: int) -> None:
@@ -249,7 +310,9 @@ def _allow(ruleset: int, paths: Iterable[str], rights: int) -> None:
             os.close(folder)
 
 
-def _enter_seccomp() -> bool:
+def _enter_seccomp(stay_in_group: bool) -> bool:
+    """`stay_in_group`: make as if a process had left its group, which is all that is killed where there is no PID
+    namespace to end."""
     if platform.machine() != "x86_64":
         return False
 
@@ -268,6 +331,8 @@ def _enter_seccomp() -> bool:
     ]
     for number in _DENIED_SYSCALLS.values():
         program += [instruction(equal, 0, 1, number), instruction(end, 0, 0, deny)]
+    for number in _LEAVING_SYSCALLS if stay_in_group else ():
+        program += [instruction(equal, 0, 1, number), instruction(end, 0, 0, 0x00050000)]
     program += [
         instruction(equal, 0, 1, _CLONE3),  # its flags lie in memory, out of sight; libc goes on with clone
         instruction(end, 0, 0, 0x00050000 | errno.ENOSYS),

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from ..candidate import Candidate, CandidateError, Status
 from ..problem import Inputs, Problem
+from .answers import OutputMeta, count_of, failure_of, kernels_of, metas_of, plain, seconds_of, written_of
 from .arena import ArenaFull, Region, span_bytes
 from .process import Child, Limits
+from .watch import Watch
 
 _STAMPS = 4096  # the longest timed block, in calls
 _SPARE_BYTES = 32 << 20
 _AGAIN = 4  # runs of a block on exchanged inputs: the first one starts from rest
 _NOTICE_S = 0.002  # the child is at work already when the parent learns that it has begun
-
-
-@dataclass(frozen=True)
-class OutputMeta:
-    """What the child says an output is. `aliases` are the paths of inputs whose memory it shares, `aliases_outputs`
-    the indices of outputs that share its storage."""
-
-    is_tensor: bool
-    shape: tuple[int, ...]
-    dtype: str
-    stride: tuple[int, ...]
-    device: str
-    aliases: tuple[str, ...] = ()
-    aliases_outputs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,8 +41,9 @@ class Outcome:
 class TimedBlock:
     """A block of timed calls. `calls_s` are the child's claims, of each call, or on a GPU the mean of each replay of
     the block; `claimed_s` spans all of them; `parent_s` is the parent's clock over it, less what the parent itself
-    waited for a processor; `inside` says whether all stamps lie between asking and being told; `last_slot` made
-    `outcome`, the result of the last timed call. `mode` is "calls", "graph" or "burst" (child.replay), and `host_s`
+    waited for a processor, of which an empty block takes `latency_s`; `answered_s` goes on until the result of the
+    last call, `outcome`, made on slot `last_slot`, lay in the parent's memory; `inside` says whether all stamps lie
+    between asking and being told. `mode` is "calls", "graph" or "burst" (child.replay), and `host_s`
     what the host needs to start one call on a GPU."""
 
     calls_s: tuple[float, ...]
@@ -67,6 +56,8 @@ class TimedBlock:
     mode: str = "calls"
     why: str = ""
     host_s: float = 0.0
+    latency_s: float = 0.0
+    answered_s: float = 0.0
 
 
 @dataclass
@@ -99,6 +90,7 @@ class Session:
             self._room = room
             self._out = child.arena.take(room.parts * room.part_bytes)
             self._base = child.arena.mark()
+            self._latency_s = child.latency_s
             start = time.perf_counter()
             child.ask("load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
             self.load_s = time.perf_counter() - start
@@ -162,12 +154,17 @@ class Session:
         warm: int = 1,
         stop_after_s: float = 1e9,
         replays: int = 1,
+        late: Mapping[int, Inputs] | None = None,
     ) -> TimedBlock:
         """Time one call per entry of `schedule`, each an index into `inputs` (at its own addresses). The block ends
         early, after a whole call, once `stop_after_s` seconds have passed. On a GPU the block is run `replays` times
-        as a whole instead."""
+        as a whole instead.
+
+        The child says when it has prepared and warmed up. Only then are the contents `late` written to their slots,
+        the parent's clock started, and, except on a GPU, the schedule told: nothing can be done ahead of the clock."""
         if len(schedule) > _STAMPS:
             raise ValueError(f"a block has at most {_STAMPS} calls, not {len(schedule)}")
+        late = {slot: c for slot, c in (late or {}).items() if _layout(c) == _layout(inputs[slot])} if late else {}
         placed = [self.place(one, slot) for slot, one in enumerate(inputs)]
         if any(self._slots.get(slot) is not p for slot, p in enumerate(placed)):  # room was made on the way
             placed = [self.place(one, slot) for slot, one in enumerate(inputs)]
@@ -175,31 +172,40 @@ class Session:
         self._previous = None
         patience = self._patience() * 2 + self.child.limits.call_s
         self.child.arena.settle()
-        asked_ns = time.perf_counter_ns()
+        on_gpu = self.child.gpu is not None
         self.child.tell(
-            "time", slots=[p.description for p in placed], schedule=list(schedule), warm=warm, replays=replays,
-            stamps=self._stamps.offset, regions=regions, stop_after_ns=int(stop_after_s * 1e9),
+            "time", slots=[p.description for p in placed], warm=warm, stamps=self._stamps.offset, regions=regions,
+            schedule=list(schedule) if on_gpu else [],  # a graph is captured before the clock runs
         )  # fmt: skip
-        self._note("began", patience)
-        start, queued = time.perf_counter_ns() / 1e9, _queued_s()
+        self._note("prepared", patience)
+        for slot, content in (late or {}).items():
+            self._rewrite(placed[slot], content)
+        self.child.arena.settle()
+        watch = Watch()
+        go = {"replays": replays} if on_gpu else {"schedule": list(schedule), "stop_after_ns": int(stop_after_s * 1e9)}
+        self.child.tell("go", **go)
         ended = self._note("ended", patience)
-        told_ns = time.perf_counter_ns()
-        parent_s = told_ns / 1e9 - start - (_queued_s() - queued)
+        parent_s, told_ns = watch.spent_s(), time.perf_counter_ns()
         answer = self.child.answer(self.child.limits.call_s)
-        if self.child.gpu is not None:
+        answered_s = watch.spent_s()
+        if on_gpu:
             self._last_block = (placed, schedule[-1], regions)
             outcome = self._outcome(answer, placed[schedule[-1]], regions, (), [])
-            return _replayed(answer, replays, len(schedule), parent_s, schedule, outcome)
-        done = answer.get("done")
-        if not isinstance(done, int) or not 1 <= done <= len(schedule) or ended.get("done") != done:
+            block = _replayed(answer, replays, len(schedule), parent_s, schedule, outcome)
+            return replace(block, latency_s=self._latency_s, answered_s=answered_s)
+        done = count_of(answer, "done")
+        if not 1 <= done <= len(schedule) or ended.get("done") != done:
             raise CandidateError(Status.TIMING_INCONSISTENT, "the child miscounted its timed calls")
         stamps = self.child.arena.view(self._stamps, torch.int64, (done + 1,)).tolist()
         calls = tuple((b - a) / 1e9 for a, b in zip(stamps, stamps[1:], strict=False))
         last = placed[schedule[done - 1]]
         outcome = self._outcome(answer, last, regions, (), [])
         claimed_s = (stamps[-1] - stamps[0]) / 1e9
-        inside = asked_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) > 0
-        return TimedBlock(calls, tuple(schedule[:done]), claimed_s, parent_s, inside, schedule[done - 1], outcome)
+        inside = watch.begun_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) > 0
+        return TimedBlock(
+            calls, tuple(schedule[:done]), claimed_s, parent_s, inside, schedule[done - 1], outcome,
+            latency_s=self._latency_s, answered_s=answered_s,
+        )  # fmt: skip
 
     def again(self, inputs: Sequence[Inputs]) -> tuple[Outcome, float]:
         """Write other `inputs`, of the same layout, to the slots of the last timed block, run that block again exactly
@@ -212,13 +218,12 @@ class Session:
         answer = self.child.ask(
             "again", self._patience(), inputs=placed[slot].description, regions=regions, replays=_AGAIN
         )
-        return self._outcome(answer, placed[slot], regions, (), []), float(answer.get("sample_s", 0.0))
+        return self._outcome(answer, placed[slot], regions, (), []), seconds_of(answer.get("sample_s"))
 
     def kernels(self) -> list[tuple[str, float, float]]:
         """Name, start and duration in seconds of all device work of the last timed block, on every stream, by CUPTI in
         the child. Only on a GPU, right after `time`."""
-        found = self.child.ask("kernels", self.child.limits.first_call_s).get("kernels", [])
-        return [(str(name), int(start) / 1e9, int(duration) / 1e9) for name, start, duration in found]
+        return kernels_of(self.child.ask("kernels", self.child.limits.first_call_s))
 
     def proof(self) -> Any:
         """What the candidate's `proof()` says of itself, or None. For baselines of ours, never for a verdict."""
@@ -317,11 +322,10 @@ class Session:
         grads: Sequence[str],
         grad_regions: list[list[int]],
     ) -> Outcome:
-        metas = tuple(_meta(m) for m in answer.get("metas", []))
-        written = answer.get("written", [])
+        metas, written = metas_of(answer), written_of(answer)
         outputs = tuple(self._read(m, w, r) for m, w, r in zip(metas, written, regions, strict=False))
         outputs += (torch.empty(0),) * (len(metas) - len(outputs))
-        grad_metas = [_meta(m) for m in answer.get("grad_metas", [])]
+        grad_metas = metas_of(answer, "grad_metas")
         found = {n: self._read(m, 0, r) for n, m, r in zip(grads, grad_metas, grad_regions, strict=False)}
         outside = tuple(p for p, r in placed.regions.items() if not self.child.arena.guards_hold(r))
         mutated = tuple(p for p, v in placed.views.items() if not same_bytes(v, placed.own[p]))
@@ -331,8 +335,8 @@ class Session:
         return Outcome(outputs, metas, mutated, outside, found)
 
     def _read(self, meta: OutputMeta, written: int, region: list[int], copy: bool = True) -> torch.Tensor:
-        dtype = getattr(torch, meta.dtype, None) if meta.is_tensor else None
-        if not isinstance(dtype, torch.dtype) or written < 0:
+        dtype = meta.read_as
+        if dtype is None or written < 0:
             return torch.empty(0)
         size = dtype.itemsize
         for n in meta.shape:
@@ -354,9 +358,7 @@ class Session:
         message = self.child.note(timeout_s)
         if name not in message:
             if "error" in message:
-                from .process import _verdict
-
-                raise _verdict(message["error"])
+                raise failure_of(message["error"])
             self.child.kill()
             raise CandidateError(Status.REWARD_HACK, "the child answered out of turn")
         return message
@@ -388,35 +390,25 @@ def flat(inputs: Inputs) -> dict[str, torch.Tensor]:
     return found
 
 
-def _queued_s() -> float:
-    """Seconds that this thread was ready to run and had no processor, since it began; 0 where the kernel keeps no such
-    count. On a busy machine the parent learns late that a block has ended, and that is not the child's doing."""
-    try:
-        with open("/proc/thread-self/schedstat") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
-
-
 def _replayed(
     answer: dict[str, Any], replays: int, calls: int, parent_s: float, schedule: Sequence[int], outcome: Outcome
 ) -> TimedBlock:
-    samples = answer.get("samples_s")
-    good = isinstance(samples, list) and len(samples) == replays and all(isinstance(s, float) for s in samples)
-    if not good or min(samples) <= 0.0:  # type: ignore[type-var, arg-type]
+    given = answer.get("samples_s")
+    samples = [seconds_of(s) for s in given] if isinstance(given, list) else []
+    if len(samples) != replays or min(samples) <= 0.0:
         raise CandidateError(Status.TIMING_INCONSISTENT, "the child miscounted its timed calls")
-    claimed_s = sum(samples) * calls  # type: ignore[arg-type]
+    claimed_s = sum(samples) * calls
     return TimedBlock(
-        tuple(samples),  # type: ignore[arg-type]
+        tuple(samples),
         tuple(schedule),
         claimed_s,
         parent_s,
         claimed_s <= parent_s + _NOTICE_S,
         schedule[-1],
         outcome,
-        str(answer.get("mode"))[:20],
-        str(answer.get("why"))[:200],
-        float(answer.get("host_s", 0.0)),
+        plain(answer.get("mode"), 20),
+        plain(answer.get("why"), 200),
+        seconds_of(answer.get("host_s", 0.0)),
     )
 
 
@@ -424,22 +416,6 @@ def _layout(inputs: Inputs) -> list[Any]:
     tensors = [(p, t.dtype, tuple(t.shape), tuple(t.stride())) for p, t in flat(inputs).items()]
     scalars = [v for v in (*inputs.args.values(), *inputs.init) if not isinstance(v, torch.Tensor | list | tuple)]
     return [tensors, scalars]
-
-
-def _meta(data: Any) -> OutputMeta:
-    """Read a description that an untrusted process wrote."""
-    try:
-        return OutputMeta(
-            bool(data["is_tensor"]),
-            tuple(max(0, int(n)) for n in data["shape"]),
-            str(data["dtype"])[:40],
-            tuple(int(n) for n in data["stride"]),
-            str(data["device"])[:20],
-            tuple(str(p) for p in data["aliases"]),
-            tuple(int(i) for i in data["aliases_outputs"]),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise CandidateError(Status.REWARD_HACK, "the child described an output in a way that makes no sense") from None
 
 
 def same_bytes(a: torch.Tensor, b: torch.Tensor) -> bool:

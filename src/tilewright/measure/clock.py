@@ -28,6 +28,9 @@ from .stats import halves_agree, median_interval
 # The medians of the halves of a run may differ by this much, else it goes on for as long again, and then is refused.
 DRIFT = 0.25
 _HARDLY_DRIFTS = 0.1
+_WOKEN_LATE_S = 0.004  # once or twice in a measurement the child gets its processor a time slice late
+_WITNESS_TRIES = 8
+_UNSEEN = 2.0  # times as long as known content may take what was just written: caches and pages are cold
 
 Inspect = Callable[[int, Outcome], None]
 
@@ -76,6 +79,7 @@ def measure(
         if blocks >= 2 and settled and (enough or late_s > 0):
             break
         estimate_s = max(median, 1e-7)
+    refuse_in_sum(session, parent_s, claimed_s, blocks)
     median, low, high = median_interval(samples)
     if thorough and not stopped:
         notes.look_at_kernels(len(planned.schedule), median)
@@ -95,6 +99,19 @@ def measure(
         sustained_s=sustained_seconds(session, inputs, median) if sustained and not stopped else None,
         **notes.fields(),
     )
+
+
+def refuse_in_sum(session: Session, parent_s: float, claimed_s: float, blocks: int) -> None:
+    """Refuse what each of the blocks could hide, in all of them: noise adds up less than a lie does. On a GPU a block
+    is mostly launches, which nobody has claimed, so that each is judged on its own."""
+    if session.child.gpu is not None:
+        return
+    allowed_s = (1 + pace_of(session).tolerance) * claimed_s + blocks * 3 * session.child.latency_s + _WOKEN_LATE_S
+    if parent_s > allowed_s:
+        raise CandidateError(
+            Status.TIMING_INCONSISTENT,
+            f"the child claims {claimed_s * 1e3:.3f} ms for {blocks} blocks that took {parent_s * 1e3:.3f} ms",
+        )
 
 
 def exchange(session: Session, inputs: Sequence[Inputs], block: TimedBlock, inspect: Inspect) -> None:
@@ -130,6 +147,51 @@ def novelty(session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], I
     return min(times_s) / statistics.median(known)
 
 
+def witness(
+    session: Session,
+    inputs: Sequence[Inputs],
+    fresh: Callable[[int], Inputs],
+    judge: Callable[[int, Outcome], None],
+    call_s: float,
+) -> None:
+    """Refuse a candidate that cannot give the right result of an unseen input in about the `call_s` that it claims.
+
+    Only the parent's clock counts here. A content that the candidate has never seen is written after it said that it
+    was ready; the clock runs from the word to go until the result lies in the parent's memory. Whatever a candidate
+    does to the program around it, the work cannot have been done before, or be done afterwards, or be left out. The
+    result of the trial that counts goes to `judge`. One trial is enough; there are several, as a machine may be busy.
+    Calls that are much shorter than a message between processes are hardly bounded by this. Not for a GPU.
+    """
+    if session.child.gpu is not None:
+        return
+    least_s = float("inf")
+    for trial in range(_WITNESS_TRIES):
+        time.sleep(pace_of(session).cool_s)
+        content = fresh(trial)
+        timed = session.time(inputs, [0], warm=len(inputs), late={0: content})
+        handed_over_s = _UNSEEN * _copy_s(timed.outcome)
+        allowed_s = pace_of(session).may_take_s(_UNSEEN * call_s, timed.latency_s) + handed_over_s
+        if timed.answered_s <= allowed_s:
+            judge(trial, timed.outcome)
+            return
+        least_s = min(least_s, timed.answered_s - timed.latency_s - handed_over_s)
+    raise CandidateError(
+        Status.TIMING_INCONSISTENT,
+        f"the right result of an input never seen before takes at least {least_s * 1e3:.3f} ms, where calls of "
+        f"{call_s * 1e3:.3f} ms are claimed",
+    )
+
+
+def _copy_s(outcome: Outcome) -> float:
+    """What it takes this process to copy the outputs to memory that is there already, as the child hands them over."""
+    sources = [o for o in outcome.outputs if o.numel()]
+    targets = [o.clone() for o in sources]
+    begun = time.perf_counter()
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source)
+    return time.perf_counter() - begun
+
+
 def _novelty_of_replays(
     session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], Inputs], trials: int
 ) -> float:
@@ -154,7 +216,7 @@ def run_block(
         if rest:
             time.sleep(pace.cool_s)
         timed = session.time(inputs, block.schedule, warm=warm, replays=block.replays)
-        if timed.parent_s - timed.claimed_s <= pace.tolerance * timed.claimed_s + pace.latency_s and timed.inside:
+        if timed.parent_s <= pace.may_take_s(timed.claimed_s, timed.latency_s) and timed.inside:
             return timed
     raise CandidateError(
         Status.TIMING_INCONSISTENT,

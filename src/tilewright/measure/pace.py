@@ -18,10 +18,13 @@ class Effort:
     block_s: float = 0.06
 
 
+_LEAST_LATENCY_S = 0.0004  # a thread that has slept wakes up this late now and then, on any machine
+
+
 @dataclass(frozen=True)
 class Pace:
-    """`cool_s` seconds of rest before each block. The parent's clock may see `tolerance` and `latency_s` more than the
-    child claims: a message between processes, a descheduled parent."""
+    """`cool_s` seconds of rest before each block. The parent's clock may see `tolerance`, the time of an empty block,
+    and `latency_s` more than the child claims: messages between processes, a descheduled child."""
 
     method: str
     cool_s: float
@@ -29,6 +32,11 @@ class Pace:
     search: Effort
     thorough: Effort
     tolerance: float = 0.02
+
+    def may_take_s(self, claimed_s: float, empty_s: float) -> float:
+        """Seconds that the parent's clock may see of a block, whose calls took `claimed_s`; an empty one takes it
+        `empty_s`. Where messages are quick, less is allowed for them."""
+        return (1 + self.tolerance) * claimed_s + empty_s + min(self.latency_s, max(_LEAST_LATENCY_S, 4 * empty_s))
 
 
 @dataclass(frozen=True)

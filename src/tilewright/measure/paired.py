@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ..candidate import CandidateError
 from ..child.session import Session, TimedBlock
 from ..problem import Inputs
-from .clock import DRIFT, Inspect, estimate, exchange, run_block
+from .clock import DRIFT, Inspect, estimate, exchange, refuse_in_sum, run_block
 from .gpu import GpuNotes, sustained_seconds
 from .nouns import Comparison, Measurement
 from .pace import BURST, draw_block, pace_of
@@ -124,6 +124,7 @@ def _start_profilers(tracks: Sequence[_Track]) -> None:
 
 def _last_look(inputs: Sequence[Inputs], track: _Track, inspect: Inspect | None, thorough: bool) -> None:
     assert track.block is not None
+    refuse_in_sum(track.session, track.parent_s, track.claimed_s, len(track.medians))
     if thorough:
         track.notes.look_at_kernels(len(track.block.slots), track.estimate_s)
     if inspect is not None:
