@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from tilewright.candidate import CandidateError, Status
-from tilewright.child.session import Outcome, OutputMeta, flat
+from tilewright.child.session import Outcome, OutputMeta, flat, same_bytes
 from tilewright.problem import Inputs, Problem, as_tuple
 
 
@@ -42,11 +42,11 @@ class InProcess:
         if grads:
             got = torch.autograd.grad(outputs, [leaves[n] for n in grads], grad_outputs, allow_unused=True)
             found = {n: g.clone() for n, g in zip(grads, got, strict=True) if g is not None}
-        stable = all(torch.equal(torch.nan_to_num(kept), torch.nan_to_num(then)) for kept, then in self._last)
+        stable = all(same_bytes(kept, then) for kept, then in self._last)
         self._last = [(o.detach(), o.detach().clone()) for o in outputs if isinstance(o, torch.Tensor)]
         copies = tuple(o.detach().clone() if isinstance(o, torch.Tensor) else torch.empty(0) for o in outputs)
         before = flat(inputs)
-        mutated = tuple(p for p, t in flat(own).items() if not torch.equal(t.nan_to_num(), before[p].nan_to_num()))
+        mutated = tuple(p for p, t in flat(own).items() if not same_bytes(t.detach(), before[p]))
         metas = tuple(_meta(i, o, outputs, flat(own)) for i, o in enumerate(outputs))
         return Outcome(copies, metas, mutated, (), found, stable)
 

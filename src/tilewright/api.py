@@ -17,12 +17,13 @@ from typing import Any, ParamSpec, TypeVar, cast
 from . import bench_rows, check_rows, formats, ops, targets
 from .build import ToolMissing
 from .build.cpp import CompileError
-from .candidate import Status
+from .candidate import CandidateError, Status
 from .child import nursery
 from .device import Device, DeviceUnavailable, calibrate, detect, environment
-from .device.machine import gpus_like
+from .device.machine import available_memory_bytes, gpus_like
 from .evaluate import CannotDo
 from .formats import LOAD_TIMEOUT_S, InputError, MachineError
+from .problem import Problem, Workload
 from .record import StoreError
 from .results import (
     PASSED,
@@ -30,6 +31,7 @@ from .results import (
     BenchRow,
     CheckResult,
     ComparisonResult,
+    ExportResult,
     OperatorResult,
     OperatorsResult,
     ReportResult,
@@ -88,6 +90,7 @@ def check(
     if not found.candidates:
         raise InputError(f"{target} is a problem; check a candidate for it: tilewright check KERNEL --problem {target}")
     found = targets.only(found, targets.CHECKED_ON[machine.kind], machine.kind, "ask for another --device")
+    _refuse_unknown_invariants(found.problem)
     records, facts = [], []
     for candidate in found.candidates:
         records += check_rows.judge(found.problem, candidate, machine, cast(Tier, tier), replay, allow_weak_sandbox)
@@ -209,19 +212,69 @@ def optimize(
 
 @_answers
 def validate(problem: str, *, load_timeout_s: float = LOAD_TIMEOUT_S, seed: int = 0) -> ValidationResult:
-    """Say whether `problem` tells right from wrong: degenerate answers must all fail on it."""
-    from .verify.admission import admit
+    """Say whether `problem` tells right from wrong: degenerate answers and mutated references must all fail on it."""
+    from .verify import validation
 
     posed = formats.load_problem(problem, load_timeout_s)
+    _refuse_unknown_invariants(posed)
     workloads = targets.choose_workloads(posed, None, "cpu")
-    weak = tuple(f"{w.name}: {point}" for w in workloads for point in admit(posed, w, seed))
+    limit_bytes = available_memory_bytes() // 2
+    try:
+        found = [validation.validate(posed, w, seed, limit_bytes) for w in workloads]
+    except validation.TooLarge as error:
+        raise MachineError(str(error)) from error
+    except CandidateError as error:
+        if error.status is not Status.INVALID_REFERENCE:
+            raise
+        return _invalid(posed.name, workloads, error.detail)
+    weak = tuple(f"{f.workload.name}: {point}" for f in found for point in f.weak)
     return ValidationResult(
         status=str(Status.WEAK_PROBLEM) if weak else PASSED,
         problem=posed.name,
         workloads=tuple(w.name for w in workloads),
         weaknesses=weak,
-        detail="it accepts degenerate answers: " + "; ".join(weak) if weak else "",
+        detail="it accepts wrong answers: " + "; ".join(weak) if weak else "",
+        notes=tuple(f"{f.workload.name}: {note}" for f in found for note in f.notes),
+        mutants=sum(f.mutants for f in found),
+        mutants_tried=sum(f.tried for f in found),
+        mutants_rejected=sum(f.rejected for f in found),
     )
+
+
+def _refuse_unknown_invariants(problem: Problem) -> None:
+    from .verify.invariants import refuse_unknown
+
+    try:
+        refuse_unknown(problem)
+    except CandidateError as error:
+        raise InputError(error.detail) from None
+
+
+def _invalid(name: str, workloads: Sequence[Workload], detail: str) -> ValidationResult:
+    return ValidationResult(
+        status=str(Status.INVALID_REFERENCE), problem=name, workloads=tuple(w.name for w in workloads), detail=detail,
+        weaknesses=(detail,),
+    )  # fmt: skip
+
+
+@_answers
+def export(
+    candidate: str,
+    problem: str | None = None,
+    *,
+    to: str,
+    out: str | Path | None = None,
+    load_timeout_s: float = LOAD_TIMEOUT_S,
+) -> ExportResult:
+    """Write `candidate` (a file, or an operator's implementation) in the format `to`: kernelbench, flashinfer, sol or
+    gpumode. `out` is a folder, or a file where the format has one for a candidate; by default a folder here."""
+    found = targets.resolve(candidate, problem, load_timeout_s)
+    if len(found.candidates) != 1:
+        names = ", ".join(c.name for c in found.candidates) or "none"
+        raise InputError(f"{candidate} names {len(found.candidates)} candidates ({names}); name one, such as OP:IMPL")
+    files = formats.export(found.candidates[0], found.problem, to)
+    written = formats.write_files(files, Path(out) if out else Path(f"{found.problem.name}-{to}"))
+    return ExportResult(candidate=found.candidates[0].name, problem=found.problem.name, to=to, files=written)
 
 
 @_answers

@@ -53,6 +53,7 @@ _WIDER = {"bfloat16": "float32", "float16": "float32", "int8": "float32", "float
 class Bound(Noun):
     """The two bounds in seconds. `limiter` says what limits `achievable_s`, `terms` holds each of its parts (s), and
     `fresh_s` what first touching freshly allocated outputs costs on this CPU, which is no part of the bound.
+    `hard_derivation` says what `hard_s` was made from, `derivation` what both were.
 
     `bytes_moved` and `flops` repeat the work; `ceilings` are the rates that a roofline is drawn from: "memory" in this
     workload's mix and, where known, "cache" (bytes/s), and the matrix rate of each dtype (flop/s)."""
@@ -62,6 +63,7 @@ class Bound(Noun):
     limiter: Limiter = "none"
     quality: Quality = "vacuous"
     derivation: str = ""
+    hard_derivation: str = ""
     terms: dict[Limiter, float] = {}
     fresh_s: float | None = None
     bytes_moved: int = 0
@@ -90,6 +92,7 @@ def bound(cost: Cost, device: Device, cold: bool = True) -> Bound:
     return found.with_(
         hard_s=hard_s,
         derivation=f"{found.derivation}; {hard_text}",
+        hard_derivation=hard_text,
         bytes_moved=cost.bytes_read + cost.bytes_written,
         flops=sum(cost.flops.values()),
     )
@@ -209,14 +212,23 @@ def _hard(cost: Cost, device: Device) -> tuple[float | None, str]:
     clocks = [c for c in (device.max_clock_hz, peaks.max_clock_hz) if c]
     boost = max(1.0, max(clocks) / peaks.clock_hz) if clocks and peaks.clock_hz else 1.0
     boost *= max(1.0, device.cores / peaks.units) if peaks.units else 1.0  # a part with more units than the datasheet's
-    compute_s = 0.0
+    compute_s, compute_text = 0.0, ""
     for dtype, flops in cost.flops.items():
         own = _family(dtype)
-        rates = [peaks.flops[n] / k for n, k in ((own, 1), *_STAND_INS.get(own, ())) if n in peaks.flops]
-        if rates:
-            compute_s = max(compute_s, flops / (boost * max(rates)))
+        rates = [(peaks.flops[n] / k, n) for n, k in ((own, 1), *_STAND_INS.get(own, ())) if n in peaks.flops]
+        if rates and flops / (boost * max(rates)[0]) > compute_s:
+            rate, name = max(rates)
+            compute_s = flops / (boost * rate)
+            at = f"{units.operations(boost * rate, 'flop/s')}, {name} products at {boost:.2f} of the datasheet's clock"
+            compute_text = f"{units.operations(flops)} {dtype} at {at}"
     hard_s = max(memory_s, compute_s)
-    return hard_s or None, f"hard bound {units.seconds(hard_s)} from the {peaks.name} datasheet"
+    kept = min(cost.bytes_written, cache_bytes)
+    text = (
+        f"{units.byte_count(cost.bytes_read)} read + {units.byte_count(cost.bytes_written)} written less "
+        f"{units.byte_count(kept)} that the cache may keep, at {units.bandwidth(peaks.bytes_per_s)}"
+    )
+    text = compute_text if compute_s > memory_s else text
+    return hard_s or None, f"hard bound {units.seconds(hard_s)} = {text}, from the {peaks.name} datasheet"
 
 
 def _family(dtype: str) -> str:

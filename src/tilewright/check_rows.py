@@ -13,6 +13,8 @@ from .evaluate import Evaluator
 from .problem import Problem
 from .record import Record
 from .results import PASSED, CheckResult, WorkloadResult
+from .verify.evidence import evidence_of
+from .verify.static_screen import Suspicion, screen
 from .verify.verdict import Tier
 
 
@@ -32,6 +34,11 @@ def facts_of(problem: Problem, candidate: Candidate, archs: Sequence[str]) -> li
     return list(cross_compile(candidate, problem, problem.workloads[0], tuple(archs)))
 
 
+def suspicions_of(problem: Problem, candidates: Iterable[Candidate]) -> tuple[Suspicion, ...]:
+    """What in the files of users deserves a look; the library's own are not looked at."""
+    return tuple(s for c in candidates if c.origin == "user" for s in screen(c, problem.source))
+
+
 def result_of(
     target: str,
     problem: Problem,
@@ -43,7 +50,7 @@ def result_of(
     records = list(records)
     rows = [row for candidate, record in records for row in _workload_results(candidate, record, len(records) > 1)]
     verdicts: list[Any] = [record.verdict for _, record in records]
-    worst = next((v for v in verdicts if v.status != Status.PASSED), verdicts[0])
+    worst = max(verdicts, key=_distance)
     return CheckResult(
         status=str(worst.status),
         target=target,
@@ -56,7 +63,16 @@ def result_of(
         weak=tuple(dict.fromkeys(point for v in verdicts for point in v.facts.get("weak", ()))),
         seed=next((v.seeds[0] for v in verdicts if v.seeds), None),
         facts=tuple(facts),
+        evidence=evidence_of(worst),
+        suspicions=suspicions_of(problem, {c.digest: c for c, _ in records}.values()),
     )
+
+
+def _distance(verdict: Any) -> tuple[bool, float]:
+    """Faults first, then by how near its limit the worst call came; of equals the first."""
+    margins = (m for w in verdict.workloads for m in w.margins.values())
+    wrong = verdict.status != Status.PASSED
+    return wrong, 0.0 if wrong else max(margins, default=0.0)
 
 
 def _workload_results(candidate: Candidate, record: Record, several: bool) -> list[WorkloadResult]:
@@ -73,6 +89,9 @@ def _workload_results(candidate: Candidate, record: Record, several: bool) -> li
             detail=w.detail,
             family=w.family,
             impl=impl,
+            margins=w.margins,
+            rules=w.checks,
+            map=w.map,
         )
         for w in verdict.workloads
     ]

@@ -8,13 +8,17 @@ from pydantic import JsonValue, SerializeAsAny
 
 from .candidate import Status
 from .schema import Noun
+from .verify.evidence import Evidence
+from .verify.static_screen import Suspicion
+from .verify.verdict import ErrorMap, RuleCheck
 
 PASSED = str(Status.PASSED)
 
 
 class WorkloadResult(Noun):
     """The verdict on one workload and family of inputs. `error` and `allowed` are in units of the reference's own
-    rounding error; `impl` names the implementation when an operator with several was checked."""
+    rounding error; `impl` names the implementation when an operator with several was checked. `margins` gives error
+    over allowed for every rule, `rules` what each limit was made of, and `map` where a failing output is wrong."""
 
     name: str
     status: str
@@ -23,11 +27,15 @@ class WorkloadResult(Noun):
     detail: str = ""
     family: str = ""
     impl: str = ""
+    margins: dict[str, float] = {}
+    rules: tuple[RuleCheck, ...] = ()
+    map: ErrorMap | None = None
 
 
 class CheckResult(Noun):
     """Whether a kernel is right. `seed` replays the inputs; `facts` are compile facts per kernel and target; `weak`
-    says, after a certificate, what the problem itself cannot tell from right."""
+    says, after a certificate, what the problem itself cannot tell from right. `evidence` is what the verdict rests on,
+    and `suspicions` what in the text deserves a look, which decides nothing."""
 
     status: str
     target: str
@@ -40,6 +48,8 @@ class CheckResult(Noun):
     seed: int | None = None
     weak: tuple[str, ...] = ()
     facts: tuple[SerializeAsAny[Noun], ...] = ()
+    evidence: Evidence | None = None
+    suspicions: tuple[Suspicion, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -158,17 +168,32 @@ class OperatorsResult(Noun):
 
 
 class ValidationResult(Noun):
-    """Whether a problem tells right from wrong; `weaknesses` are degenerate answers that it would accept."""
+    """Whether a problem tells right from wrong; `weaknesses` are wrong answers that it would accept, `notes` what is
+    worth knowing and no fault. Of `mutants` of the reference, `mutants_tried` were tried and `mutants_rejected` were
+    rejected, as all should be."""
 
     status: str
     problem: str
     workloads: tuple[str, ...]
     weaknesses: tuple[str, ...] = ()
     detail: str = ""
+    notes: tuple[str, ...] = ()
+    mutants: int = 0
+    mutants_tried: int = 0
+    mutants_rejected: int = 0
 
     @property
     def exit_code(self) -> int:
         return 0 if self.status == PASSED else 1
+
+
+class ExportResult(Noun):
+    """The files that a candidate was written to, in the format `to`."""
+
+    candidate: str
+    problem: str
+    to: str
+    files: tuple[str, ...]
 
 
 class ReportResult(Noun):

@@ -14,11 +14,14 @@ from .results import (
     BenchResult,
     CheckResult,
     ComparisonResult,
+    ExportResult,
     OperatorsResult,
     ReportResult,
     ValidationResult,
 )
+from .verify.error_map import shade
 
+_SHADES = "·░▒▓█"
 _GOOD, _BAD, _DIM = "green", "red", "bright_black"
 _WIDTH_WITHOUT_TERMINAL = 120
 
@@ -44,12 +47,43 @@ def check(result: CheckResult) -> None:
         for w in result.workloads
     ]
     _table(out, columns, rows, numbers=("error", "allowed"))
+    if result.evidence is not None and (result.status != "PASSED" or result.tier == "certify"):
+        evidence(out, result.evidence)
     if result.facts:
         compile_facts(out, result.facts)
     for point in result.weak:
         out.print(f"[{_BAD}]weak problem:[/] {escape(point)}")
+    for s in result.suspicions:
+        out.print(f"[{_DIM}]line {s.line}, {s.rule}: {escape(s.text)} ({escape(s.reason)}); decides nothing[/]")
     seed = f"; replay with --replay {result.seed}" if result.seed is not None else ""
     out.print(f"[{_DIM}]{result.device}, tier {result.tier}, sandbox {result.sandbox or 'none reached'}{seed}[/]")
+
+
+def evidence(out: Console, found: Any) -> None:
+    """How close it came and where, how each limit was derived, where it is wrong, and what else was looked at."""
+    if found.error is not None:
+        place = ", ".join(part for part in (found.workload, f"{found.family} inputs", found.output) if part)
+        numbers = f"{found.error:.3g} of {found.allowed:.3g} allowed"
+        at = f" at {found.where}" if found.where else ""
+        out.print(f"  worst: {escape(place)}: {escape(found.rule)}{escape(at)}, {numbers}")
+    for rule in found.rules:
+        numbers = f"{rule.error:.3g} of {rule.allowed:.3g}"
+        out.print(f"  [{_DIM}]{escape(rule.rule)}, {escape(rule.where)}: {numbers} = {escape(rule.derivation)}[/]")
+    if found.map is not None:
+        heat(out, found.map)
+    for line in (f"determinism: {found.determinism}", *found.memory):
+        out.print(f"  [{_DIM}]{escape(line)}[/]")
+
+
+def heat(out: Console, found: Any) -> None:
+    """The map of an error as a block of shades, one row of cells per line."""
+    cells = f"each {found.cell_rows} x {found.cell_columns} of {found.rows} x {found.columns}"
+    out.print(f"  {escape(found.output)}: {escape(found.quantity)}, {cells}")
+    for index, band in enumerate(found.values):
+        shades = "".join(_SHADES[shade(value, found.scale)] for value in band)
+        out.print(f"  {index * found.cell_rows:>8}  {shades}")
+    borders = "0.1, 0.5, 1 and 10 times" if found.scale == "limit" else "0, 1, 10 and 50 %"
+    out.print(f"  [{_DIM}]{_SHADES} above {borders}{' what is allowed' if found.scale == 'limit' else ''}[/]")
 
 
 def compile_facts(out: Console, facts: Sequence[Any]) -> None:
@@ -236,7 +270,17 @@ def validation(result: ValidationResult) -> None:
     out = _console()
     out.print(f"{_status(result.status)}  {escape(result.problem)} on {', '.join(result.workloads)}")
     for point in result.weaknesses:
-        out.print(f"  {escape(point)}")
+        out.print(f"  [{_BAD}]weak:[/] {escape(point)}")
+    for note in result.notes:
+        out.print(f"  [{_DIM}]{escape(note)}[/]")
+    if result.mutants:
+        out.print(f"  {result.mutants_rejected} of {result.mutants_tried} mutated references rejected")
+
+
+def export(result: ExportResult) -> None:
+    """The files that were written."""
+    for path in result.files:
+        _console().print(escape(path))
 
 
 def report(result: ReportResult) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import re
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -66,10 +67,27 @@ def environment(device: Device | None = None) -> dict[str, Any]:
         "device": here.name,
         "device_kind": here.kind,
         "device_arch": here.arch,
+        "precision": precision_flags(),
     }
     if here.kind == "cuda":
         found |= {k: v for k, v in here.fingerprint.items() if k in ("runtime", "driver")}
     return found
+
+
+def precision_flags() -> dict[str, JsonValue]:
+    """What this process allows torch to compute less precisely than its dtypes say; nothing where torch is not loaded.
+    The reference always runs with all of it switched off, and a child starts with torch's own settings."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    matmul = torch.backends.cuda.matmul
+    return {
+        "matmul_tf32": bool(matmul.allow_tf32),
+        "cudnn_tf32": bool(torch.backends.cudnn.allow_tf32),
+        "float32_matmul": str(torch.get_float32_matmul_precision()),
+        "fp16_reduction": bool(matmul.allow_fp16_reduced_precision_reduction),
+        "bf16_reduction": bool(matmul.allow_bf16_reduced_precision_reduction),
+    }
 
 
 def package_version(name: str) -> str | None:

@@ -15,7 +15,7 @@ from ..optimize.history import History, replay
 from ..record import Event, Record, Store
 from .view import FailureView, PointView, RoofView, RowView, RunView, WorkloadView
 
-_UNCONTROLLED = ("printed", "proof", "compiled")  # long or nested facts that the page has no use for
+_UNCONTROLLED = ("printed", "proof", "compiled", "suspicions")  # long or nested facts that the page has no use for
 _STATUS = {"improved": "PASSED", "level": "PASSED", "nothing_better": "NOTHING BETTER"}
 
 

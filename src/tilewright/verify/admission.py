@@ -15,7 +15,7 @@ from ..child.session import Outcome, OutputMeta
 from ..problem import Inputs, Problem, Workload
 from .cases import Case, TruthCache
 from .judge import judge
-from .outputs import OutputTruth
+from .outputs import OutputTruth, same_values
 from .truth import Truth
 
 Degenerate = Callable[[OutputTruth, Inputs], torch.Tensor | None]
@@ -24,7 +24,7 @@ Degenerate = Callable[[OutputTruth, Inputs], torch.Tensor | None]
 def right_values(right: OutputTruth) -> torch.Tensor:
     """Return the truth as an output: rounded to the output's dtype, in its shape, non-finite values included."""
     if right.exact is not None:
-        return right.exact.clone()
+        return (right.exact if right.stored is None else right.stored).clone()
     assert right.value_RN is not None
     count = 1
     for size in right.layout.shape:
@@ -48,7 +48,7 @@ def _constant(right: OutputTruth, inputs: Inputs) -> torch.Tensor:
 def _copy(right: OutputTruth, inputs: Inputs) -> torch.Tensor | None:
     """The first input of the output's shape, in the output's dtype."""
     for tensor in inputs.tensors().values():
-        if tuple(tensor.shape) == right.layout.shape and tensor.is_floating_point() == right.dtype.is_floating_point:
+        if tuple(tensor.shape) == right.shape and tensor.is_floating_point() == right.dtype.is_floating_point:
             return tensor.to(right.dtype).clone()
     return None
 
@@ -110,6 +110,8 @@ def weak_points(problem: Problem, case: Case) -> list[str]:
     """Return what makes `problem` weak on `case`: degenerate candidates that pass, and inputs that do not matter."""
     if case.truth is None or case.inputs is None:
         return [f"no inputs to judge by: {case.skipped}"]
+    if any(o.random for o in case.truth.outputs):
+        return []  # draws have no values to get right; the distribution test tells them from constants
     truth = Truth(case.truth.outputs, {}, case.truth.finite)
     right = [right_values(o) for o in truth.outputs]
     if all(r.numel() == 0 for r in right):
@@ -139,7 +141,7 @@ def _insensitive(problem: Problem, inputs: Inputs, right: Sequence[torch.Tensor]
             return other if p == path else t.clone()
 
         changed = problem.run(inputs.map(change))
-        if all(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)) for a, b in zip(_run(problem, inputs), changed)):
+        if all(same_values(a, b) for a, b in zip(_run(problem, inputs), changed, strict=True)):
             found.append(f"{path} does not matter")
         if tensor.numel() > 1 and bool((tensor == tensor.reshape(-1)[0]).all()) and not path.endswith("_mask"):
             found.append(f"{path} is constant: a kernel that ignores its values passes")

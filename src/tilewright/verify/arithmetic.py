@@ -18,6 +18,7 @@ from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._pytree import tree_map
 
 from ..dispatch import QuietMode
+from .rounding import STORED_ONLY
 
 aten = torch.ops.aten
 
@@ -51,6 +52,29 @@ class Wide(QuietMode):
             self.jumps = True
         args, kwargs = tree_map(_widen_dtype, (args, kwargs or {}))
         return tree_map(_widen_result(args), func(*args, **kwargs))
+
+
+class BeforeCast(QuietMode):
+    """Remembers what was cast to a dtype that only stores (float8), so that a result can be had unrounded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._casts: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is aten._to_copy.default and result.dtype in STORED_ONLY and args[0].dtype not in STORED_ONLY:
+            self._casts[result.untyped_storage().data_ptr()] = (result, args[0])
+        return result
+
+    def unrounded(self, output: Any) -> Any:
+        """Return what `output` was before its cast where it is such a result as a whole, else `output`."""
+        if not isinstance(output, torch.Tensor) or output.dtype not in STORED_ONLY:
+            return output
+        cast, source = self._casts.get(output.untyped_storage().data_ptr(), (None, output))
+        if cast is None or cast.numel() != output.numel() or not (cast.is_contiguous() and output.is_contiguous()):
+            return output
+        return source.reshape(output.shape)
 
 
 def _leaves_floats(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

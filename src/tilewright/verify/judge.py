@@ -6,17 +6,20 @@ No tolerance is chosen here: `Limits` come from the error that the reference its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..candidate import Status
-from .limits import FEWEST_IN_COLUMN, MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits
+from . import derivation
+from .exact import allowed_slips, slips
+from .limits import FEWEST_IN_COLUMN, MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits, Signed
 from .noise import Sums
 from .outputs import OutputTruth, error_of, error_sums
-from .rounding import FINITE, classes, ulp
+from .rounding import FINITE, STORED_ONLY, classes, ulp
 from .truth import Truth
+from .verdict import RuleCheck
 
 if TYPE_CHECKING:
     from ..child.session import Outcome, OutputMeta
@@ -29,7 +32,7 @@ class Judgement:
     """`error` and `allowed` belong to the rule that came closest to its limit (`rule`), in units of the reference's own
     error, or relative to the truth where the rule is about a signed error; for anything that is not a matter of size
     they are 1 and 0. `margins` gives error/allowed per rule, the worst over outputs; all are at most 1 when the status
-    is PASSED."""
+    is PASSED. `rules` says how each limit of that output came about."""
 
     status: Status
     error: float = 0.0
@@ -38,25 +41,39 @@ class Judgement:
     output: str = ""
     rule: str = ""
     margins: dict[str, float] = field(default_factory=dict)
+    checks: tuple[_Check, ...] = ()
 
     @property
     def passed(self) -> bool:
         return self.status is Status.PASSED
 
+    def rules(self) -> tuple[RuleCheck, ...]:
+        return tuple(c.shown(self.output) for c in self.checks)
+
 
 @dataclass(frozen=True)
 class _Check:
-    """One rule on one output: `error` beside `allowed`, both in the output's units, and the `unit` to show them in."""
+    """One rule on one output: `error` beside `allowed`, both in the output's units, the `unit` to show them in, and
+    what tells how the limit came about, in the units that it is given."""
 
     rule: str
     error: float
     allowed: float
     unit: float
     where: str
+    how: Callable[[float], str]
 
     @property
     def ratio(self) -> float:
         return self.error / self.allowed if self.allowed > 0 else (float("inf") if self.error > 0 else 0.0)
+
+    def shown(self, output: str) -> RuleCheck:
+        """The check as it is kept: signed errors relative to the truth, all others in the units of the output."""
+        unit = self.unit if "signed" in self.rule else 1.0
+        error, allowed = (min(v / unit, derivation.LARGEST) for v in (self.error, self.allowed))
+        return RuleCheck(
+            rule=self.rule, output=output, where=self.where, error=error, allowed=allowed, derivation=self.how(unit)
+        )
 
 
 def judge(truth: Truth, outcome: Outcome, *, truncating_bf16: bool = False, device: str | None = None) -> Judgement:
@@ -82,7 +99,7 @@ def judge(truth: Truth, outcome: Outcome, *, truncating_bf16: bool = False, devi
             margins[rule] = max(margins.get(rule, 0.0), ratio)
         if max(found.margins.values(), default=0.0) >= max(best.margins.values(), default=0.0):
             best = found
-    return Judgement(best.status, best.error, best.allowed, best.detail, best.output, best.rule, margins)
+    return Judgement(best.status, best.error, best.allowed, best.detail, best.output, best.rule, margins, best.checks)
 
 
 def _fail(status: Status, output: str, detail: str) -> Judgement:
@@ -100,14 +117,14 @@ def _structure(truth: Truth, outcome: Outcome, device: str | None) -> Judgement 
         finding = _shape_and_type(right, meta, device)
         if finding is not None:
             return finding
-        if tuple(value.shape) != right.layout.shape:
+        if tuple(value.shape) != right.shape:
             return _fail(Status.INCORRECT_SHAPE, right.name, f"{right.name} could not be read back in its shape")
     for name, right in truth.grads.items():
         gradient = outcome.grads.get(name)
-        if gradient is None or tuple(gradient.shape) != right.layout.shape:
+        if gradient is None or tuple(gradient.shape) != right.shape:
             shape = "none" if gradient is None else list(gradient.shape)
             return _fail(
-                Status.INCORRECT_SHAPE, right.name, f"the gradient of {name} is {shape}, not {list(right.layout.shape)}"
+                Status.INCORRECT_SHAPE, right.name, f"the gradient of {name} is {shape}, not {list(right.shape)}"
             )
         if gradient.dtype != right.dtype:
             return _fail(
@@ -120,11 +137,11 @@ def _shape_and_type(right: OutputTruth, meta: OutputMeta, device: str | None) ->
     name = right.name
     if not meta.is_tensor:
         return _fail(Status.INCORRECT_DTYPE, name, f"{name} is no tensor")
-    if tuple(meta.shape) != right.layout.shape:
+    if tuple(meta.shape) != right.shape:
         return _fail(
             Status.INCORRECT_SHAPE,
             name,
-            f"{name} has shape {list(meta.shape)}, the reference {list(right.layout.shape)}",
+            f"{name} has shape {list(meta.shape)}, the reference {list(right.shape)}",
         )
     dtype, wanted = meta.dtype.removeprefix("torch."), str(right.dtype).removeprefix("torch.")
     if dtype != wanted:
@@ -160,8 +177,12 @@ def _shared(truth: Truth, a: int, b: int) -> bool:
 
 def _values(right: OutputTruth, value: torch.Tensor, truncating: bool) -> Judgement:
     value = value.detach().to("cpu")
+    if right.random:
+        return Judgement(Status.PASSED, detail=f"{right.name} is random: its distribution is judged", output=right.name)
     if right.exact is not None:
         return _exact(right, value)
+    if value.dtype in STORED_ONLY:
+        value = value.float()
     assert right.value_RN is not None
     if right.value_RN.numel() == 0:
         return Judgement(Status.PASSED, detail=f"{right.name} is empty", output=right.name)
@@ -186,27 +207,26 @@ def _verdict(right: OutputTruth, checks: list[_Check], truncating: bool) -> Judg
     if truncating and right.dtype == torch.bfloat16:
         detail += " (bfloat16 cut off by the interpreter: judged with a floor of one unit, one-sided)"
     margins = {c.rule: c.ratio for c in checks}
-    return Judgement(status, error, allowed, detail, right.name, worst.rule, margins)
+    return Judgement(status, error, allowed, detail, right.name, worst.rule, margins, tuple(checks))
 
 
 def _exact(right: OutputTruth, value: torch.Tensor) -> Judgement:
     assert right.exact is not None
-    differs = right.layout.view(value != right.exact)
-    if right.open_RN is not None and right.low_RN is not None and right.high_RN is not None:
-        inside = (right.layout.view(value) >= right.low_RN) & (right.layout.view(value) <= right.high_RN)
-        differs &= ~(right.open_RN & inside)
-    count = int(differs.sum())
-    if count == 0:
-        return Judgement(
-            Status.PASSED, detail=f"{right.name}: every value is exact", output=right.name, margins={"exact": 0.0}
-        )
-    row, column = divmod(int(differs.view(-1).to(torch.uint8).argmax()), right.layout.length)
-    where = right.layout.where(row, column)
-    return _fail(
-        Status.INCORRECT_NUMERICAL,
-        right.name,
-        f"{right.name}: {count} of {value.numel()} values differ, first at {where}",
-    )
+    found, (most, step) = slips(right, value), allowed_slips(right)
+    wrong = found.count > most or found.step > step
+    where = right.layout.where(*divmod(found.first, right.layout.length)) if found.count else "the whole output"
+    numbers = f"of {right.exact.numel()} values"
+    detail = f"{right.name}: every value is exact"
+    if found.count:
+        slack = f", where the reference's own runs allow {most} by {step}" if most else ""
+        detail = f"{right.name}: {found.count} {numbers} differ by up to {found.step}, first at {where}{slack}"
+    check = _Check("exact", float(found.count), float(most), 1.0, where, lambda _: derivation.exact(right, most, step))
+    if wrong:
+        bad = _fail(Status.INCORRECT_NUMERICAL, right.name, detail)
+        return replace(bad, rule="exact", checks=(check,))
+    margins = {"exact": found.count / most if most else 0.0}
+    shown = (float(found.count), float(most)) if most else (0.0, 0.0)
+    return Judgement(Status.PASSED, *shown, detail, right.name, "exact", margins, (check,))
 
 
 def _non_finite(right: OutputTruth, value: torch.Tensor) -> Judgement | None:
@@ -238,13 +258,21 @@ def _numbers(right: OutputTruth, value_RN: torch.Tensor, found: Sums, truncating
     total = float(grid.count_R.sum())
     own = max((float(s.square_R.sum()) / total) ** 0.5 for s in right.runs)
     unit = max(own, (float(grid.floor2_R.sum()) / total) ** 0.5)
-    yield _Check("RMS error", (float(found.square_R.sum()) / total) ** 0.5, limits.rms, unit, "the whole output")
+    yield _Check(
+        "RMS error",
+        (float(found.square_R.sum()) / total) ** 0.5,
+        limits.rms,
+        unit,
+        "the whole output",
+        _how(derivation.rms, right, limits),
+    )
 
     rms_R = (found.square_R / grid.count_R).sqrt()
     row = _worst(rms_R, limits.rms_R)
     unit_row = float((grid.floor2_R[row] / grid.count_R[row]).sqrt())
     unit_row = max(unit_row, max(float((s.square_R[row] / grid.count_R[row]).sqrt()) for s in right.runs))
-    yield _Check("row's RMS error", float(rms_R[row]), float(limits.rms_R[row]), unit_row, right.layout.where(row))
+    how = _how(derivation.row, right, limits, row)
+    yield _Check("row's RMS error", float(rms_R[row]), float(limits.rms_R[row]), unit_row, right.layout.where(row), how)
     yield _peak(right, value_RN, found, limits)
     yield from _signed(right, found, limits)
 
@@ -268,7 +296,8 @@ def _peak(right: OutputTruth, value_RN: torch.Tensor, found: Sums, limits: Limit
         if float(e[at, column]) * worst[1] > worst[0] * float(allowed[at, column]):
             worst = (float(e[at, column]), float(allowed[at, column]), int(rows[at]), column)
     unit = max(max(float(s.peak_R[worst[2]]) for s in right.runs), float(right.grid.rho_peak_R[worst[2]]), 1e-300)
-    return _Check("largest error", worst[0], worst[1], unit, right.layout.where(worst[2], worst[3]))
+    how = _how(derivation.peak, right, limits, worst[2], worst[3])
+    return _Check("largest error", worst[0], worst[1], unit, right.layout.where(worst[2], worst[3]), how)
 
 
 def _signed(right: OutputTruth, found: Sums, limits: Limits) -> Iterator[_Check]:
@@ -279,18 +308,30 @@ def _signed(right: OutputTruth, found: Sums, limits: Limits) -> Iterator[_Check]
     if norm == 0:
         return
     distance = _outside(torch.tensor(float(found.along_R.sum()) / norm), torch.tensor(limits.low))
-    yield _Check("signed error", float(distance), limits.along, norm, "the whole output")
-    kinds: list[tuple[str, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Callable[[int], str]]]
-    kinds = [("row's signed error", found.along_R, grid.square_R, limits.along_R, limits.low_R, layout.where)]
+    whole = limits.parts.along
+    yield _Check("signed error", float(distance), limits.along, norm, "the whole output", _signed_how(whole, 0))
+    kinds: list[tuple[str, torch.Tensor, torch.Tensor, Signed, torch.Tensor, Callable[[int], str]]]
+    kinds = [("row's signed error", found.along_R, grid.square_R, limits.parts.along_R, limits.low_R, layout.where)]
     if layout.columns and layout.rows >= FEWEST_IN_COLUMN:
         at = lambda i: f"column {i}"  # noqa: E731
-        kinds.append(("column's signed error", found.along_N, grid.square_N, limits.along_N, limits.low_N, at))
-    for rule, along, square, limit, low, where in kinds:
+        kinds.append(("column's signed error", found.along_N, grid.square_N, limits.parts.along_N, limits.low_N, at))
+    for rule, along, square, parts, low, where in kinds:
+        limit = limits.along_R if parts is limits.parts.along_R else limits.along_N
         length = square.sqrt().clamp(min=1e-300)
         distance = torch.where(square > 0, _outside(along / length, low), 0.0)
         index = _worst(distance, limit)
         unit = max(float(length[index]), 1e-300)
-        yield _Check(rule, float(distance[index]), float(limit[index]), unit, where(index))
+        how = _signed_how(parts, index)
+        yield _Check(rule, float(distance[index]), float(limit[index]), unit, where(index), how)
+
+
+def _how(tell: Callable[..., str], *about: Any) -> Callable[[float], str]:
+    """Tell how a limit came about only when somebody asks."""
+    return lambda _: tell(*about)
+
+
+def _signed_how(parts: Signed, index: int) -> Callable[[float], str]:
+    return lambda unit: derivation.signed(parts, index, unit)
 
 
 def _outside(length: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
@@ -318,4 +359,5 @@ def _between(right: OutputTruth, value_RN: torch.Tensor) -> Iterator[_Check]:
         float(allowed[index]),
         float(allowed[index]),
         right.layout.where(row, column),
+        lambda _: "any value between what the reference gives on inputs moved by up to 2^-20 of themselves",
     )

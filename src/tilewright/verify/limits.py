@@ -41,6 +41,38 @@ ROUNDING_PEAK = math.sqrt(3.0)
 
 
 @dataclass(frozen=True)
+class Signed:
+    """What S limits of a signed error are made of, as lengths: the reference's own, the chance sum of independent
+    roundings, what whole rows share, and the units of the internal precision that elementary functions may be off."""
+
+    own_S: Tensor
+    chance_S: Tensor
+    together: float
+    units_S: Tensor
+
+    @property
+    def total_S(self) -> Tensor:  # noqa: N802 (the suffix names the axis)
+        return RMS_FACTOR * self.own_S + self.chance_S + self.together + self.units_S
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the limits were made of, to be shown: the reference's own RMS error, what correct rounding costs (widened
+    for few values) and what few effective rows add, overall and per row; its own largest error; and what rows share."""
+
+    own: float
+    floor: float
+    few: float
+    own_R: Tensor
+    floor_R: Tensor
+    shared_R: Tensor
+    peak_own_R: Tensor
+    along: Signed
+    along_R: Signed
+    along_N: Signed
+
+
+@dataclass(frozen=True)
 class Limits:
     """Limits of one output, in its own units: RMS overall and per row, maximum per row (any element may also use its
     units in the last place), signed error along the truth overall, per row and per column. `low` is the known bias of
@@ -55,6 +87,7 @@ class Limits:
     low: float
     low_R: Tensor
     low_N: Tensor
+    parts: Parts
 
 
 def deviations(comparisons: int, samples: float) -> float:
@@ -93,7 +126,8 @@ def limits_for(grid: Grid, runs: list[Sums], truncating: bool) -> Limits:
 
     peak_KR = torch.stack([s.peak_R for s in runs])
     own_peak_R = torch.maximum(peak_KR.amax(0), grid.rho_peak_R if grid.dtype != grid.internal else peak_KR.amax(0))
-    peak_R = torch.maximum(MAX_FACTOR * torch.clamp(own_peak_R, min=_top_eighth(peak_KR.amax(0))), z * sigma_R)
+    own_peak_R = torch.clamp(own_peak_R, min=_top_eighth(peak_KR.amax(0)))
+    peak_R = torch.maximum(MAX_FACTOR * own_peak_R, z * sigma_R)
 
     total = float(count_R.sum())
     weight_R = count_R / total
@@ -103,8 +137,15 @@ def limits_for(grid: Grid, runs: list[Sums], truncating: bool) -> Limits:
     lucky = float(excess(grid.distinct_R.sum(), 1).clamp(max=ROUNDING_PEAK)) ** 2 * floor2
     energy_R = (torch.maximum(noise_KR.amax(0), internal_R) ** 2) * weight_R
     spread2 = float(excess(energy_R.sum() ** 2 / (energy_R**2).sum().clamp(min=1e-300), 1)) ** 2 - 1
-    rms = math.sqrt(RMS_FACTOR**2 * max(own2, lucky) + spread2 * float(energy_R.sum()))
-    return Limits(rms, rms_R, peak_R, *_signed(grid, runs, truncating))
+    few2 = spread2 * float(energy_R.sum())
+    rms = math.sqrt(RMS_FACTOR**2 * max(own2, lucky) + few2)
+    along, along_R, along_N = _signed(grid, runs, truncating)
+    parts = Parts(
+        math.sqrt(own2), math.sqrt(lucky), math.sqrt(few2), own2_R.sqrt(), lucky_R.sqrt(), z * sigma_R, own_peak_R,
+        along, along_R, along_N,
+    )  # fmt: skip
+    lows = _bias_of_truncation(grid, truncating)
+    return Limits(rms, rms_R, peak_R, float(along.total_S), along_R.total_S, along_N.total_S, *lows, parts)
 
 
 def _spread(noise_KR: Tensor, rounded_runs: int) -> float:
@@ -122,8 +163,9 @@ def _with_rounding(noise2: Tensor, rho2: Tensor, grid: Grid) -> Tensor:
     return noise2 if grid.dtype == grid.internal else noise2 + rho2
 
 
-def _signed(grid: Grid, runs: list[Sums], truncating: bool) -> tuple[float, Tensor, Tensor, float, Tensor, Tensor]:
-    """Limits of the error's component along the truth, as lengths (sum of e*y over the root of the sum of y*y)."""
+def _signed(grid: Grid, runs: list[Sums], truncating: bool) -> tuple[Signed, Signed, Signed]:
+    """Limits of the error's component along the truth, as lengths (sum of e*y over the root of the sum of y*y): of the
+    whole output, of each row, of each column."""
     rounding = 4.0 if truncating else 1.0
     clumps_R = grid.count_R / grid.distinct_R.clamp(min=1)
     spread_R, spread_N = rounding * grid.weighted_R * clumps_R, rounding * grid.weighted_N
@@ -131,18 +173,27 @@ def _signed(grid: Grid, runs: list[Sums], truncating: bool) -> tuple[float, Tens
     columns_KN = torch.stack([s.along_N for s in runs])
     along_R = _along(rows_KR, grid.rho_along_R, grid.square_R, spread_R, _top_eighth, grid.internal)
     along_N = _along(columns_KN, grid.rho_along_N, grid.square_N, spread_N, _top_eighth, grid.internal)
+    norm = _norm(grid)
 
     def shared(_: Tensor) -> float:
         # Not by way of lengths per row: of rows below 1e-154 the squares are zero, and the errors are not.
         return float((rows_KR.abs().amax(0) ** 2).sum().sqrt() / norm)
 
-    norm = grid.square_R.sum().sqrt().clamp(min=1e-300)
     total_K1 = rows_KR.sum(1, keepdim=True)
     total2, spread = grid.square_R.sum().view(1), spread_R.sum().view(1)
     along = _along(total_K1, grid.rho_along_R.sum().view(1), total2, spread, shared, grid.internal, rows_KR.shape[1])
+    return along, along_R, along_N
+
+
+def _bias_of_truncation(grid: Grid, truncating: bool) -> tuple[float, Tensor, Tensor]:
+    """The signed error that cutting off makes: of the whole output, of each row, of each column; zero if rounding."""
     low_R = grid.cut_along_R / grid.square_R.sqrt().clamp(min=1e-300) * truncating
     low_N = grid.cut_along_N / grid.square_N.sqrt().clamp(min=1e-300) * truncating
-    return float(along), along_R, along_N, float(grid.cut_along_R.sum() / norm) * truncating, low_R, low_N
+    return float(grid.cut_along_R.sum() / _norm(grid)) * truncating, low_R, low_N
+
+
+def _norm(grid: Grid) -> Tensor:
+    return grid.square_R.sum().sqrt().clamp(min=1e-300)
 
 
 def _along(
@@ -153,7 +204,7 @@ def _along(
     shared: Callable[[Tensor], float],
     internal: torch.dtype,
     pooled: int = 0,
-) -> Tensor:
+) -> Signed:
     """Return the limit of each of S signed errors: twice the reference's own, plus the chance sum of independent
     roundings (variance `spread_S` over `square_S`), plus what whole rows share, plus the bias that elementary
     functions of the internal precision have."""
@@ -164,7 +215,7 @@ def _along(
     chance_S = deviations(many, math.inf) * spread_S.sqrt() / norm_S
     samples = runs_KS.shape[0] * max(1.0, (pooled or many) / 8)
     together = deviations(many, samples) * shared(length_S)
-    return RMS_FACTOR * own_S + chance_S + together + MAX_ULP_INTERNAL * 2.0 ** -FRACTION_BITS[internal] * norm_S
+    return Signed(own_S, chance_S, together, MAX_ULP_INTERNAL * 2.0 ** -FRACTION_BITS[internal] * norm_S)
 
 
 def _top_eighth(values: Tensor) -> float:

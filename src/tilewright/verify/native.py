@@ -19,6 +19,7 @@ SOURCE = r"""
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <omp.h>
 #include <vector>
 
 typedef int64_t i64;
@@ -44,10 +45,10 @@ static inline double near_of(double y, int type) {
 template <class T, bool masked>
 static void sums(const T* value, const double* truth, const uint8_t* codes, const uint8_t* open, i64 rows, i64 n,
                  double* square, double* peak, double* along, double* along_n) {
+  std::vector<double> columns(omp_get_max_threads() * n, 0.0);
   #pragma omp parallel
   {
-    std::vector<double> column(n, 0.0);
-    double* c = column.data();
+    double* c = columns.data() + omp_get_thread_num() * n;
     #pragma omp for schedule(static)
     for (i64 r = 0; r < rows; r++) {
       const T* v = value + r * n; const double* y = truth + r * n;
@@ -66,9 +67,9 @@ static void sums(const T* value, const double* truth, const uint8_t* codes, cons
       if (s != s) p = s;  // a NaN must not hide behind a comparison
       square[r] = s; along[r] = a; peak[r] = p;
     }
-    #pragma omp critical
-    for (i64 j = 0; j < n; j++) along_n[j] += c[j];
   }
+  // In the order of the threads, so that the same error has the same digits again.
+  for (size_t i = 0; i < columns.size(); i++) along_n[i % n] += columns[i];
 }
 
 template <class T>
@@ -90,10 +91,10 @@ void error_sums(int type, const void* value, const double* truth, const uint8_t*
 
 template <int type>
 static void grid(const double* truth, i64 rows, i64 n, double smallest, double unit, double** row, double** column) {
+  std::vector<double> columns(omp_get_max_threads() * 4 * n, 0.0);
   #pragma omp parallel
   {
-    std::vector<double> own(4 * n, 0.0);
-    double *c0 = own.data(), *c1 = c0 + n, *c2 = c1 + n, *c3 = c2 + n;
+    double *c0 = columns.data() + omp_get_thread_num() * 4 * n, *c1 = c0 + n, *c2 = c1 + n, *c3 = c2 + n;
     #pragma omp for schedule(static)
     for (i64 r = 0; r < rows; r++) {
       const double* y = truth + r * n;
@@ -117,9 +118,8 @@ static void grid(const double* truth, i64 rows, i64 n, double smallest, double u
       double all[8] = {distinct, square, rho2, peak, floor2, weighted, rho_along, cut_along};
       for (int k = 0; k < 8; k++) row[k][r] = all[k];
     }
-    #pragma omp critical
-    for (int k = 0; k < 4; k++) for (i64 j = 0; j < n; j++) column[k][j] += own[k * n + j];
   }
+  for (size_t i = 0; i < columns.size(); i++) column[i / n % 4][i % n] += columns[i];
 }
 
 extern "C" __attribute__((visibility("default")))

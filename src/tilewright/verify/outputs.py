@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -12,12 +13,18 @@ from .limits import Limits, limits_for
 from .noise import Grid, Layout, Sums, sums
 from .rounding import FINITE, classes, rounded
 
+# Invariants that say that integer outputs hold two four-bit numbers per byte.
+PACKED = ("packed_int4", "packed_uint4")
+_CONTAINERS = (torch.uint8, torch.int8, torch.int32)
+
 
 @dataclass
 class OutputTruth:
     """One output. `value_RN` is float64 as rows (zero where not finite or not judged), `dtype` what the reference
     returns at the working dtype, `codes` its non-finite classes or None, `exact` integer or bool values, `open_RN`
-    marks elements beside a jump of the reference, whose value must lie between `low_RN` and `high_RN`."""
+    marks elements beside a jump of the reference, whose value must lie between `low_RN` and `high_RN`. `shape` is that
+    of the output; where it holds `packed` numbers, `exact` and `layout` are of the numbers in it, and `stored` is the
+    output itself. `slips` are of the reference's own runs. A `random` output has a distribution and no values."""
 
     name: str
     layout: Layout
@@ -31,6 +38,11 @@ class OutputTruth:
     open_RN: torch.Tensor | None = None
     low_RN: torch.Tensor | None = None
     high_RN: torch.Tensor | None = None
+    shape: tuple[int, ...] = ()
+    packed: str = ""
+    stored: torch.Tensor | None = None
+    slips: list[Any] = field(default_factory=list)
+    random: bool = False
     _limits: dict[bool, Limits] = field(default_factory=dict, repr=False)
 
     def limits(self, truncating: bool = False) -> Limits:
@@ -42,14 +54,21 @@ class OutputTruth:
 
     @property
     def nbytes(self) -> int:
-        held = (self.value_RN, self.exact, self.codes, self.open_RN, self.low_RN, self.high_RN)
+        held = (self.value_RN, self.exact, self.codes, self.open_RN, self.low_RN, self.high_RN, self.stored)
         return sum(t.numel() * t.element_size() for t in held if t is not None)
 
 
-def begin(name: str, value: torch.Tensor, dtype: torch.dtype) -> OutputTruth:
-    layout = Layout.of(tuple(value.shape))
+def begin(name: str, value: torch.Tensor, dtype: torch.dtype, packed: str = "") -> OutputTruth:
+    shape = tuple(value.shape)
+    layout = Layout.of(shape)
+    if packed and dtype in _CONTAINERS and shape:
+        numbers = unpacked(value.detach(), packed)
+        layout = Layout.of(tuple(numbers.shape))
+        return OutputTruth(
+            name, layout, dtype, exact=numbers, shape=shape, packed=packed, stored=value.detach().clone()
+        )
     if not dtype.is_floating_point:
-        return OutputTruth(name, layout, dtype, exact=value.detach().clone())
+        return OutputTruth(name, layout, dtype, exact=value.detach().clone(), shape=shape)
     value = value.detach().double()
     codes = None
     if not bool(torch.isfinite(value.sum())) or float(_largest(value)) > torch.finfo(dtype).max:
@@ -57,7 +76,20 @@ def begin(name: str, value: torch.Tensor, dtype: torch.dtype) -> OutputTruth:
         codes = codes if bool(codes.any()) else None
     if codes is not None:
         value = torch.where(codes == FINITE, value, 0.0)
-    return OutputTruth(name, layout, dtype, value_RN=layout.view(value), codes=codes)
+    return OutputTruth(name, layout, dtype, value_RN=layout.view(value), codes=codes, shape=shape)
+
+
+def unpacked(value: torch.Tensor, packed: str) -> torch.Tensor:
+    """Return the four-bit numbers of `value` [..., N] as int8 [..., 2 N * itemsize], the low half of a byte first."""
+    data = value.contiguous().view(torch.uint8)
+    numbers = torch.stack((data & 15, data >> 4), -1).flatten(-2).to(torch.int8)
+    return torch.bitwise_xor(numbers, 8) - 8 if packed == "packed_int4" else numbers
+
+
+def same_values(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors hold the same values, in any dtype, NaN being equal to zero and zeros of both signs alike."""
+    a, b = (t.detach().double() if t.is_floating_point() else t for t in (a, b))
+    return bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)))
 
 
 def _largest(value: torch.Tensor) -> torch.Tensor:

@@ -1,15 +1,23 @@
 """Grids of floating-point numbers: the spacing at a value, rounding to a dtype, and the classes of non-finite values.
 
 Everything takes float64 tensors of any shape and returns tensors of that shape. Dtypes are those of outputs (float16,
-bfloat16, float32, float64).
+bfloat16, float32, float64, and the four formats of float8).
 """
 
 from __future__ import annotations
 
 import torch
 
-FRACTION_BITS = {torch.float16: 10, torch.bfloat16: 7, torch.float32: 23, torch.float64: 52}
-SMALLEST_EXPONENT = {torch.float16: -14, torch.bfloat16: -126, torch.float32: -126, torch.float64: -1022}
+FRACTION_BITS = {
+    torch.float16: 10, torch.bfloat16: 7, torch.float32: 23, torch.float64: 52, torch.float8_e4m3fn: 3,
+    torch.float8_e5m2: 2, torch.float8_e4m3fnuz: 3, torch.float8_e5m2fnuz: 2,
+}  # fmt: skip
+SMALLEST_EXPONENT = {
+    torch.float16: -14, torch.bfloat16: -126, torch.float32: -126, torch.float64: -1022, torch.float8_e4m3fn: -6,
+    torch.float8_e5m2: -14, torch.float8_e4m3fnuz: -7, torch.float8_e5m2fnuz: -15,
+}  # fmt: skip
+# Dtypes that hold results and do no arithmetic: what is computed before a cast to them is what is judged.
+STORED_ONLY = (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz)
 
 FINITE, NAN, PLUS_INF, MINUS_INF = 0, 1, 2, 3
 

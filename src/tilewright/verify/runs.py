@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 
 from ..problem import Inputs, Problem
-from .arithmetic import MatrixUnit, PlainKernel, Wide
+from .arithmetic import BeforeCast, MatrixUnit, PlainKernel, Wide
+from .exact import integers, slips
 from .noise import blocks
 from .outputs import OutputTruth, begin, error_sums
-from .rounding import internal_dtype
+from .rounding import STORED_ONLY, internal_dtype
 
 # Enough samples of errors that a whole row shares: rows times runs.
 _SAMPLES, _FEWEST_RUNS, _MOST_RUNS = 64, 2, 8
@@ -20,14 +21,17 @@ _SAMPLES, _FEWEST_RUNS, _MOST_RUNS = 64, 2, 8
 _NUDGE = 2.0**-20
 # A smooth function moves by about _NUDGE; one that moves by 256 times that, relative to the row, has jumped.
 _JUMP = 256 * _NUDGE
+_INTEGER_MOVES = 4  # pairs of moves, up and down
 
 
 @dataclass
 class Run:
-    """What one run of the reference gave: outputs in order, gradients by name."""
+    """What one run of the reference gave: outputs in order, gradients by name; `unrounded` are the outputs as they were
+    before a cast to a dtype that only stores."""
 
     outputs: tuple[torch.Tensor, ...]
     grads: dict[str, torch.Tensor]
+    unrounded: tuple[torch.Tensor, ...]
 
 
 def run(
@@ -38,18 +42,19 @@ def run(
     mode: contextlib.AbstractContextManager[object] | None = None,
 ) -> Run:
     """Run the reference on `inputs` under `mode`, where they are, and its backward pass where `grads` names leaves."""
-    with mode or contextlib.nullcontext(), torch.set_grad_enabled(bool(grads)), _exact_products():
+    kept = BeforeCast()
+    with kept, mode or contextlib.nullcontext(), torch.set_grad_enabled(bool(grads)), _exact_products():
         if grads:
             inputs = inputs.map(lambda p, t: t.detach().requires_grad_(p.partition(".")[2] in grads))
         outputs = problem.run(inputs)
         if not grads:
-            return Run(outputs, {})
+            return Run(outputs, {}, tuple(map(kept.unrounded, outputs)))
         leaves = {p.partition(".")[2]: t for p, t in inputs.tensors().items()}
         smooth = [o for o in outputs if isinstance(o, torch.Tensor) and o.requires_grad]
         seeds = [g.to(o.dtype) for g, o in zip(grad_outputs or (), outputs, strict=True) if o.requires_grad]
         got = torch.autograd.grad(smooth, [leaves[n] for n in grads], seeds, allow_unused=True)
         given = {n: torch.zeros_like(leaves[n]) if g is None else g for n, g in zip(grads, got, strict=True)}
-    return Run(tuple(o.detach() for o in outputs), given)
+    return Run(tuple(o.detach() for o in outputs), given, tuple(kept.unrounded(o).detach() for o in outputs))
 
 
 @contextlib.contextmanager
@@ -113,27 +118,37 @@ def _order(number: int) -> PlainKernel | None:
 
 
 def _add_one(truths: list[OutputTruth], made: Run, first: int = 0) -> None:
-    for truth, value in zip(truths[first:], [*made.outputs, *made.grads.values()][first:], strict=True):
+    for truth, value in zip(truths[first:], [*made.unrounded, *made.grads.values()][first:], strict=True):
         if truth.value_RN is not None:
-            truth.runs.append(error_sums(truth, truth.layout.view(value.detach().cpu())))
+            truth.runs.append(error_sums(truth, truth.layout.view(_readable(value.detach().cpu()))))
+        elif truth.exact is not None:
+            truth.slips.append(slips(truth, value.detach().cpu()))
+
+
+def _readable(value: torch.Tensor) -> torch.Tensor:
+    """float8 as float32, which holds all of it and has the operations that float8 lacks."""
+    return value.float() if value.dtype in STORED_ONLY else value
 
 
 def bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> None:
-    """Mark elements that jump when inputs move by a few roundings, and keep the values between which they jump."""
-    for sign in (1.0, -1.0):
-        moved = run(problem, _nudged(inputs, sign), (), None, Wide())
-        for truth, value in zip(truths, moved.outputs, strict=False):
+    """Mark elements that jump when inputs move by a few roundings, and keep the values between which they jump. A move
+    may be too small to make an element jump that is beside one; of integer outputs, which have no other slack, a
+    million elements need several moves."""
+    pairs = _INTEGER_MOVES if any(t.exact is not None for t in truths) else 1
+    for number in range(2 * pairs):
+        moved = run(problem, _nudged(inputs, 1.0 if number % 2 == 0 else -1.0, number // 2), (), None, Wide())
+        for truth, value in zip(truths, moved.unrounded, strict=False):
             _widen(truth, value.detach().cpu())
 
 
-def _nudged(inputs: Inputs, sign: float) -> Inputs:
+def _nudged(inputs: Inputs, sign: float, number: int = 0) -> Inputs:
     """Move every floating element by a random fraction of up to 2^-20 of itself, in float64."""
     generators: dict[str, torch.Generator] = {}
 
     def nudge(_: str, t: torch.Tensor) -> torch.Tensor:
         if not t.is_floating_point():
             return t.clone()
-        generator = generators.setdefault(t.device.type, torch.Generator(t.device).manual_seed(20))
+        generator = generators.setdefault(t.device.type, torch.Generator(t.device).manual_seed(20 + number))
         move = torch.rand(t.shape, generator=generator, dtype=torch.float64, device=t.device)
         move = move.sub_(0.5).mul_(2 * sign * _NUDGE)
         return t.double() * (1 + move)
@@ -158,7 +173,7 @@ def add_lucky_runs(
     near = _nudged(inputs, 1.0).cast(dtype)
     seeds = None if grad_outputs is None else [g.clone() for g in grad_outputs]
     best = run(problem, near.cast(torch.float64), grads, seeds, Wide())
-    right = [*best.outputs, *best.grads.values()]
+    right = [*best.unrounded, *best.grads.values()]
     beside = [begin(t.name, value.cpu(), t.dtype) for t, value in zip(truths, right, strict=True)]
     for number in range(_FEWEST_RUNS):
         made = run(problem, near.map(lambda _, t: t.clone()), grads, seeds, _order(number))
@@ -188,7 +203,7 @@ def _widen(truth: OutputTruth, value: torch.Tensor) -> None:
     if right is None:
         assert truth.exact is not None
         right = truth.layout.view(truth.exact).double()
-    moved = truth.layout.view(value).double()
+    moved = truth.layout.view(integers(truth, value) if truth.exact is not None else _readable(value)).double()
     if truth.open_RN is None:
         truth.open_RN = torch.zeros_like(right, dtype=torch.bool)
         truth.low_RN, truth.high_RN = right.clone(), right.clone()

@@ -14,8 +14,8 @@ import torch
 
 from ..problem import Inputs, Problem
 from .arithmetic import Wide
-from .noise import grid_of
-from .outputs import OutputTruth, begin
+from .noise import Layout, grid_of
+from .outputs import PACKED, OutputTruth, begin, same_values
 from .runs import add_lucky_runs, add_runs, bracket, run
 
 
@@ -51,15 +51,18 @@ def make_truth(
     if device is not None:
         inputs = inputs.map(lambda _, t: t.to(device))
         grad_outputs = None if grad_outputs is None else [g.to(device) for g in grad_outputs]
+    if "random" in problem.invariants:
+        return _random_truth(problem, inputs)
     wide = Wide()
     best = run(problem, inputs.cast(torch.float64), grads, grad_outputs, wide)
     fresh = inputs.map(lambda _, t: t.clone())
     working = run(problem, fresh, grads, grad_outputs)
     dtypes = [o.dtype for o in working.outputs]
     names = [*_names(problem, len(best.outputs)), *best.grads]
-    found = [t.cpu() for t in (*best.outputs, *best.grads.values())]
+    found = [t.cpu() for t in (*best.unrounded, *best.grads.values())]
     wanted = [*dtypes, *(g.dtype for g in working.grads.values())]
-    truths = [begin(*item) for item in zip(names, found, wanted, strict=True)]
+    packed = next((name for name in PACKED if name in problem.invariants), "")
+    truths = [begin(*item, packed) for item in zip(names, found, wanted, strict=True)]
     if wide.jumps:
         bracket(problem, inputs, truths)
     finite = all(t.codes is None for t in truths)
@@ -72,10 +75,23 @@ def make_truth(
         add_lucky_runs(problem, inputs, truths, grads, grad_outputs)
     cut = len(best.outputs)
     aliases = tuple(_shares(o, fresh) for o in working.outputs)
-    changed = frozenset(p for p, t in fresh.tensors().items() if not _same(t, inputs.tensors()[p]))
+    changed = frozenset(p for p, t in fresh.tensors().items() if not same_values(t, inputs.tensors()[p]))
     grad_truths = dict(zip(best.grads, truths[cut:], strict=True))
     outputs = tuple(o.detach().cpu() for o in working.outputs)
     return Truth(tuple(truths[:cut]), grad_truths, finite, aliases, changed, outputs)
+
+
+def _random_truth(problem: Problem, inputs: Inputs) -> Truth:
+    """The shapes and dtypes of outputs that are draws: of values there is no truth."""
+    fresh = inputs.map(lambda _, t: t.clone())
+    with torch.random.fork_rng(devices=[]):
+        outputs = problem.run(fresh)
+    found = [
+        OutputTruth(name, Layout.of(tuple(o.shape)), o.dtype, shape=tuple(o.shape), random=True)
+        for name, o in zip(_names(problem, len(outputs)), outputs, strict=True)
+    ]
+    changed = frozenset(p for p, t in fresh.tensors().items() if not same_values(t, inputs.tensors()[p]))
+    return Truth(tuple(found), {}, True, tuple(_shares(o, fresh) for o in outputs), changed, outputs)
 
 
 def _names(problem: Problem, count: int) -> list[str]:
@@ -88,14 +104,10 @@ def _shares(output: torch.Tensor, inputs: Inputs) -> frozenset[str]:
     return frozenset(p for p, t in inputs.tensors().items() if t.numel() and t.untyped_storage().data_ptr() == storage)
 
 
-def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)))
-
-
 def grad_outputs_for(truth: Truth, seed: int) -> tuple[torch.Tensor, ...]:
     """Draw random gradients of the outputs, in their dtypes (zeros for integers, which have none)."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = [(o.layout.shape, o.dtype) for o in truth.outputs]
+    shapes = [(o.shape, o.dtype) for o in truth.outputs]
     return tuple(
         torch.randn(s, generator=generator).to(d) if d.is_floating_point else torch.zeros(s, dtype=d) for s, d in shapes
     )

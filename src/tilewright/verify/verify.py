@@ -3,7 +3,10 @@
     screen    the two smallest workloads, normal and mixed inputs
     measure   the first workload: normal (memory poisoned first), mixed at the same addresses, the normal content again
               at new addresses, cancellation
-    certify   every workload and edge, every family, gradients, poison, how the results repeat, weak points
+    certify   every workload and edge, every family, gradients, poison, how the results repeat, the calls that declared
+              invariants need, weak points
+
+Outputs that are draws have no truth: their distribution is compared instead, on normal inputs (distribution.py).
 
 The session runs the candidate in another process; this side holds seeds, truths and limits. Screen and measure stop at
 the first fault, certify collects all.
@@ -22,11 +25,13 @@ from ..candidate import CandidateError, Status
 from ..problem import Inputs, Problem, Workload
 from .admission import weak_points
 from .cases import Case, TruthCache
+from .distribution import DRAWS, judge_draws
+from .error_map import map_of
+from .evidence import DETERMINISM_RUNS
 from .families import FAMILIES
-from .judge import judge
-from .verdict import Tier, Verdict, WorkloadVerdict
-
-_DETERMINISM_RUNS = 3
+from .invariants import extra_calls, not_fallen, refuse_unknown, sums_to_one
+from .judge import Judgement, judge
+from .verdict import RuleCheck, Tier, Verdict, WorkloadVerdict
 
 
 class Callee(Protocol):
@@ -71,19 +76,25 @@ def verify(
     """Judge the candidate behind `session`. `workloads` default to the problem's own; `seed` is the caller's secret and
     is logged in the verdict. `truncating_bf16`, `device`: see judge. A fault of the candidate becomes the verdict;
     INFRA_ERROR and INVALID_REFERENCE are raised as CandidateError, since they are not its fault."""
+    refuse_unknown(problem)
     truths = truths or TruthCache()
     chosen = tuple(workloads) or problem.workloads
+    run = _Run(session, problem, tier, truncating_bf16, device)
     entries: list[WorkloadVerdict] = []
     for step in _plan(problem, tier, chosen, grads):
         case = truths.case(problem, step.workload, step.family, seed, step.grads)
-        entry = _judged(session, case, step, truncating_bf16, device)
+        entry = run.judged(case, step)
         entries.append(entry)
         if entry.status is not Status.PASSED and (tier != "certify" or not _alive(session)):
             break
+    if "random" in problem.invariants and entries[-1].status is Status.PASSED:
+        entries.append(run.distribution(truths.case(problem, chosen[0], "normal", seed)))
     facts: dict[str, Any] = {}
     if tier == "certify" and all(e.status is Status.PASSED for e in entries):
         facts, extra = _repeats(session, problem, truths, chosen[0], seed)
         entries += extra
+        for workload in chosen:
+            entries += run.extra(truths.case(problem, workload, "normal", seed), truths.device)
         facts["weak"] = truths.weak(problem, chosen[0], seed, weak_points)
     failed = next((e for e in entries if e.status is not Status.PASSED), None)
     return Verdict(
@@ -109,6 +120,7 @@ def make_truths(
 
 
 def _plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: bool) -> Iterator[_Step]:
+    grads = grads and "random" not in problem.invariants
     if tier == "screen":
         for workload in sorted(workloads, key=lambda w: math.prod(w.axes.values()))[:2]:
             yield from (_Step(workload, family) for family in ("normal", "mixed"))
@@ -129,25 +141,119 @@ def _plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: bo
         raise ValueError(f"there is no tier {tier!r}; there are screen, measure, certify")
 
 
-def _judged(session: Callee, case: Case, step: _Step, truncating: bool, device: str | None) -> WorkloadVerdict:
-    head: dict[str, Any] = {"name": case.workload, "family": case.family, "seed": case.seed}
-    if case.inputs is None or case.truth is None:
-        return WorkloadVerdict(status=Status.PASSED, skipped=case.skipped, detail=f"skipped: {case.skipped}", **head)
-    try:
-        outcome = session.call(
-            case.inputs, grads=case.grads, grad_outputs=case.grad_outputs, poison=step.poison, slot=step.slot
-        )
-    except CandidateError as failure:
-        if failure.status is Status.INFRA_ERROR:
-            raise
-        return WorkloadVerdict(status=failure.status, detail=failure.detail, **head)
-    found = judge(case.truth, outcome, truncating_bf16=truncating, device=device)
+@dataclass(frozen=True)
+class _Run:
+    """What is the same for every call of one verification."""
+
+    session: Callee
+    problem: Problem
+    tier: Tier
+    truncating: bool
+    device: str | None
+
+    def judged(self, case: Case, step: _Step) -> WorkloadVerdict:
+        """Make the call of `step` on `case` and judge it."""
+        if case.inputs is None or case.truth is None:
+            why = f"skipped: {case.skipped}"
+            return WorkloadVerdict(status=Status.PASSED, skipped=case.skipped, detail=why, **_head(case))
+        outcome = self._call(case, step)
+        if isinstance(outcome, WorkloadVerdict):
+            return outcome
+        found = judge(case.truth, outcome, truncating_bf16=self.truncating, device=self.device)
+        if found.passed and not case.truth.outputs[0].random:
+            sums = sums_to_one(self.problem, case.truth, outcome.outputs, self.truncating)
+            found = found if sums.passed else sums
+        return self._entry(case, found, outcome, step.poison)
+
+    def extra(self, case: Case, place: torch.device | None) -> Iterator[WorkloadVerdict]:
+        """Make the calls that the problem's invariants need beside the normal one, which has passed."""
+        for one in extra_calls(self.problem, case, place):
+            assert one.case.truth is not None
+            step = _Step(Workload(name=case.workload), one.case.family)
+            outcome = self._call(one.case, step)
+            if isinstance(outcome, WorkloadVerdict):
+                yield outcome
+                continue
+            found = judge(one.case.truth, outcome, truncating_bf16=self.truncating, device=self.device)
+            if found.passed and one.slack is not None:
+                before = self._call(case, step)
+                if isinstance(before, WorkloadVerdict):
+                    yield before
+                    continue
+                fallen = not_fallen(case, one.slack, before.outputs[0], outcome.outputs[0])
+                found = found if fallen.passed else fallen
+            yield self._entry(one.case, found, outcome, False)
+
+    def distribution(self, case: Case) -> WorkloadVerdict:
+        """Compare the distribution of the candidate's draws with the reference's."""
+        assert case.inputs is not None
+        head = {**_head(case), "family": "distribution"}
+        step = _Step(Workload(name=case.workload), "normal")
+
+        def call() -> Sequence[torch.Tensor]:
+            outcome = self.session.call(case.inputs, slot=0)  # type: ignore[arg-type]
+            found = judge(case.truth, outcome, device=self.device)  # type: ignore[arg-type]
+            if not found.passed:
+                raise CandidateError(found.status, found.detail)
+            return tuple(outcome.outputs)
+
+        try:
+            found = judge_draws(self.problem, case.inputs, call, DRAWS[self.tier], case.seed)
+        except CandidateError as failure:
+            return _faulted(failure, head, step)
+        return _entry(head, found, step.poison, ())
+
+    def _call(self, case: Case, step: _Step) -> Any:
+        """Return what the call did, or the entry of what went wrong."""
+        assert case.inputs is not None
+        try:
+            return self.session.call(
+                case.inputs, grads=case.grads, grad_outputs=case.grad_outputs, poison=step.poison, slot=step.slot
+            )
+        except CandidateError as failure:
+            return _faulted(failure, _head(case), step)
+
+    def _entry(self, case: Case, found: Judgement, outcome: Any, poisoned: bool) -> WorkloadVerdict:
+        """The entry of a call that was judged: with its rules where it failed or is a certificate's, and with a map of
+        the output that failed."""
+        rules = found.rules() if self.tier == "certify" or not found.passed else ()
+        entry = _entry(_head(case), found, poisoned, case.grads, rules)
+        if found.passed or case.truth is None:
+            return entry
+        pairs = [*zip(case.truth.outputs, outcome.outputs, strict=False)]
+        pairs += [(right, outcome.grads[name]) for name, right in case.truth.grads.items() if name in outcome.grads]
+        named = [(right, value) for right, value in pairs if right.name == found.output]
+        if not named or found.status not in (Status.INCORRECT_NUMERICAL, Status.NONFINITE):
+            return entry
+        # An output and a gradient may share a name: it is the one that has something wrong in it.
+        maps = [map_of(right, value, found, self.truncating) for right, value in named]
+        return entry.with_(map=maps[-1])
+
+
+def _head(case: Case) -> dict[str, Any]:
+    return {"name": case.workload, "family": case.family, "seed": case.seed}
+
+
+def _faulted(failure: CandidateError, head: dict[str, Any], step: _Step) -> WorkloadVerdict:
+    if failure.status in (Status.INFRA_ERROR, Status.INVALID_REFERENCE):
+        raise failure
+    return WorkloadVerdict(status=failure.status, detail=failure.detail, poisoned=step.poison, **head)
+
+
+def _entry(
+    head: dict[str, Any], found: Judgement, poisoned: bool, grads: Sequence[str], rules: Sequence[RuleCheck] = ()
+) -> WorkloadVerdict:
     return WorkloadVerdict(
         status=found.status,
         error=_finite(found.error),
         allowed=_finite(found.allowed),
         detail=found.detail,
         margins={rule: _finite(ratio) for rule, ratio in found.margins.items()},
+        output=found.output,
+        rule=found.rule,
+        checks=tuple(rules),
+        poisoned=poisoned,
+        grads=tuple(grads),
         **head,
     )
 
@@ -169,12 +275,14 @@ def _repeats(
     case = truths.case(problem, workload, "normal", seed)
     if case.inputs is None:
         return {}, []
-    first, *others = [session.call(case.inputs, slot=0).outputs for _ in range(_DETERMINISM_RUNS)]
+    if "random" in problem.invariants:
+        return {"determinism": "random"}, []
+    first, *others = [session.call(case.inputs, slot=0).outputs for _ in range(DETERMINISM_RUNS)]
     same = all(_same_bits(a, b) for other in others for a, b in zip(first, other, strict=True))
     facts = {"determinism": "bitwise" if same else "varies"}
     if same or "deterministic" not in problem.invariants:
         return facts, []
-    detail = f"{_DETERMINISM_RUNS} runs on the same inputs differ, and the problem asks for equal bits"
+    detail = f"{DETERMINISM_RUNS} runs on the same inputs differ, and the problem asks for equal bits"
     head: dict[str, Any] = {"name": workload.name, "family": "normal", "seed": case.seed}
     return facts, [WorkloadVerdict(status=Status.NONDETERMINISTIC, detail=detail, **head)]
 
