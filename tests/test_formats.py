@@ -209,5 +209,37 @@ def test_settings_that_make_no_sense(write: Write, settings: str, message: str) 
         formats.load_candidate(path, Problem(name="any", kind="module"))
 
 
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        "().__class__.__base__.__subclasses__()",
+        "[c for c in (A,)]",
+        "(lambda: True)()",
+        "A ** 9 ** 9",
+        "A << 9999999999",
+        "'x' * 99999999999 != A",
+        "B * 99999999999 != A",
+        "(A,) * 99999999999",
+        "min(A, key=max)",
+        "f'{A:99999999999}'",
+        "open('/etc/passwd')",
+        "A" + " + A" * 400,
+    ],
+)
+def test_a_constraint_is_arithmetic_and_nothing_else(write: Write, constraint: str) -> None:
+    settings = f"PARAMS = {{'A': 1, 'B': 'x'}}\nSPACE = {{'A': [1], 'B': ['x']}}\nCONSTRAINTS = [{constraint!r}]"
+    with pytest.raises(InputError, match="is more than arithmetic"):
+        formats.load_candidate(write("c.py", settings + "\nclass ModelNew: pass\n"), Problem(name="any", kind="module"))
+
+
+def test_plain_constraints_are_kept(write: Write) -> None:
+    settings = "PARAMS = {'A': 64, 'B': 'x'}\nSPACE = {'A': [64], 'B': ['x', 'y']}\n"
+    settings += (
+        "CONSTRAINTS = [\"B == 'x' or A * 4 % 8 == 0\", 'min(A, 7) // 2 < 9 if A > 3 else not A', \"B in ('x', 'y')\"]"
+    )
+    path = write("c.py", settings + "\nclass ModelNew: pass\n")
+    assert formats.load_candidate(path, Problem(name="any", kind="module")).space.size == 2
+
+
 def test_formats_are_found_by_listing_the_folder() -> None:
-    assert list(formats.formats()) == ["kernelbench", "triton_kernel", "native"]
+    assert list(formats.formats()) == ["kernelbench", "flashinfer", "gpumode", "sol", "triton_kernel", "native"]

@@ -12,6 +12,7 @@ _PUBLIC = {
     "check": "api",
     "bench": "api",
     "optimize": "api",
+    "export": "api",
     "evaluate": "evaluate",
     "Problem": "problem",
     "Workload": "problem",

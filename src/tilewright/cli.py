@@ -271,6 +271,28 @@ def report(
     _finish(lambda: api.report(run, out), "report", json)
 
 
+@app.command()
+def export(
+    candidate: Annotated[str, Argument(help="A candidate file, or an operator's implementation.")],
+    to: of.ExportTo,
+    problem: of.ProblemFile = None,
+    out: of.ExportOut = None,
+    load_timeout: of.LoadTimeout = 30.0,
+    json: of.Json = False,
+    debug: of.Debug = False,
+) -> None:
+    """Write a candidate in the format of another project.
+
+    \b
+    tilewright export best.py --problem task_folder --to gpumode -o submission.py
+    tilewright export kernel.py --problem p.py --to flashinfer -o dataset     definition, workloads and solution
+    tilewright export rms_norm:triton --to kernelbench -o model_new.py
+    """
+    from . import api
+
+    _finish(lambda: api.export(candidate, problem, to=to, out=out, load_timeout_s=load_timeout), "export", json)
+
+
 class UsageError(Exception):
     """Wrong usage that the parser cannot see."""
 

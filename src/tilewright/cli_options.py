@@ -21,6 +21,8 @@ Archs = Annotated[str, Option("--target", metavar="ARCHS", help="Cross-compile t
 Replay = Annotated[int | None, Option(metavar="SEED", help="Judge again with the inputs of a logged seed.")]
 OneWorkload = Annotated[str | None, Option("--workload", metavar="W", help="One workload, by its name.")]
 Baselines = Annotated[str, Option("--baseline", metavar="NAMES", help="What to compare with.")]
+ExportTo = Annotated[str, Option("--to", metavar="F", help="kernelbench, flashinfer, sol or gpumode.")]
+ExportOut = Annotated[str | None, Option("-o", "--out", metavar="PATH", help="A folder, or a file for the candidate.")]
 Out = Annotated[str | None, Option("--out", metavar="DIR", help="Keep what was found in this folder.")]
 Compare = Annotated[tuple[str, str] | None, Option(metavar="A.json B.json", help="Compare two stored results.")]
 _BUDGET = "60s (the default), 10m, 1h; baselines and certification included."

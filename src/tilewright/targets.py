@@ -35,10 +35,10 @@ def resolve(target: str, problem: str | None, timeout_s: float) -> Target:
         return Target(target, ops.get(name), tuple(operator_candidate(name, i) for i in impls))
     kind = formats.detect_kind(target)
     if problem:
-        posed = formats.load_problem(problem, timeout_s)
-        return Target(target, posed, (formats.load_candidate(target, posed),))
+        posed = formats.load_problem(problem, timeout_s, target)
+        return Target(target, posed, formats.load_candidates(target, posed))
     posed = formats.load_problem(target, timeout_s)
-    candidates = (formats.load_candidate(target, posed),) if kind == "both" else native_candidates(posed)
+    candidates = formats.load_candidates(target, posed) if kind == "both" else native_candidates(posed)
     return Target(target, posed, candidates)
 
 

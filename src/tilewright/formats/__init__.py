@@ -1,9 +1,12 @@
 """Other people's problems and kernels, read and written: one file per format, found by listing this folder.
 
-A format file defines NAME, `is_problem(source)`, `is_candidate(source, problem)`, `read_candidate(source, problem)`
-and, when it has problems, `read_problem(source, timeout_s)` and `bind(problem, source)`. Files that begin with an
-underscore are no formats. Problem files are trusted and are run here, after a probe in a process of their own;
-candidate files are only ever read as text.
+A format file defines NAME and what it can do. Candidates in Python files: `is_candidate(source, problem)` and
+`read_candidate(source, problem)`. Problems in Python files: `is_problem(source)`, `read_problem(source, timeout_s)`.
+Folders and other files: `opens(path)`, which says what is there or None, `holds(found)`, `pose(found, target, wanted,
+timeout_s)`, and `offers(found, problem)`, the candidates there. Every problem: `bind(problem, source)`. To export:
+`write(candidate, problem)`, the files by name. Files that begin with an underscore are no formats.
+Problem files are trusted and are run here, after a probe in a process of their own; candidate files are only ever read
+as text.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ..candidate import Candidate
 from ..problem import Problem
@@ -27,19 +31,56 @@ __all__ = [
     "MachineError",
     "bind",
     "detect_kind",
+    "export",
+    "export_names",
     "load_candidate",
+    "load_candidates",
     "load_problem",
     "operator_impls",
     "split_operator",
+    "write_files",
 ]
 
 
 @cache
 def formats() -> dict[str, ModuleType]:
-    """Every format by name. KernelBench is asked first, then Triton, then native: the most telling signs first."""
+    """Every format by name. KernelBench is asked first, native last: the most telling signs first."""
     names = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
     order = {"kernelbench": 0, "native": 9}
     return {n: import_module(f".{n}", __name__) for n in sorted(names, key=lambda n: (order.get(n, 1), n))}
+
+
+def _able(verb: str) -> list[ModuleType]:
+    return [f for f in formats().values() if hasattr(f, verb)]
+
+
+def export_names() -> list[str]:
+    """The formats that candidates can be written in."""
+    return [f.NAME for f in _able("write")]
+
+
+def export(candidate: Candidate, problem: Problem, to: str) -> dict[str, str]:
+    """Return `candidate` in the format `to`: texts by their path in a folder; InputError in one line."""
+    if to not in export_names():
+        raise InputError(f"there is no format {to!r} to export to; choose one of {', '.join(export_names())}")
+    return formats()[to].write(candidate, problem)
+
+
+def write_files(files: dict[str, str], out: Path) -> tuple[str, ...]:
+    """Write `files` below the folder `out`, and return their paths; a name with a suffix is one file's own.
+
+    Of several files, that one is the candidate's, the last of them.
+    """
+    chosen = {out / name: text for name, text in files.items()}
+    if out.suffix and not out.is_dir():
+        chosen = {out: list(files.values())[-1]}
+    try:
+        for path, text in chosen.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror}") from None
+    return tuple(str(p) for p in chosen)
 
 
 def split_operator(target: str) -> tuple[str, str] | None:
@@ -66,34 +107,62 @@ def detect_kind(target: str) -> str:
     """Return what `target` is: "operator", "problem", "candidate" or "both"; InputError with near names if nothing."""
     if split_operator(target):
         return "operator"
+    opened = _opened(target)
+    if opened:
+        return opened[0].holds(opened[1])
     source = _read(target)
-    if any(f.is_problem(source) for f in formats().values()):
+    if any(f.is_problem(source) for f in _able("is_problem")):
         return "both" if _has_candidate(source) else "problem"
     return "candidate"
 
 
-def load_problem(target: str, timeout_s: float = LOAD_TIMEOUT_S) -> Problem:
-    """Return the problem that `target`, an operator or a file, poses; InputError or MachineError in one line."""
+def load_problem(target: str, timeout_s: float = LOAD_TIMEOUT_S, candidate: str = "") -> Problem:
+    """Return the problem that `target`, an operator, a file or a folder, poses; InputError or MachineError in one line.
+
+    Of a folder with many problems it is the one that `candidate`, a path, is for.
+    """
     from .. import ops
 
     operator = split_operator(target)
     if operator:
         return ops.get(operator[0])
+    opened = _opened(target)
+    if opened:
+        format, found = opened
+        return format.pose(found, target, _wanted(candidate or target), timeout_s)
     source = _read(target)
     if source.syntax_error:
         raise InputError(f"{target} is not valid Python: {source.syntax_error}")
-    for format in formats().values():
+    for format in _able("is_problem"):
         if format.is_problem(source):
             return format.read_problem(source, timeout_s)
     raise InputError(f"{target} is no problem: {_missing(source)}")
 
 
+def load_candidates(target: str, problem: Problem) -> tuple[Candidate, ...]:
+    """Return the candidates for `problem` in the file or folder `target`, read as text; InputError in one line."""
+    opened = _opened(target)
+    if opened is None:
+        return (_in_source(target, problem),)
+    format, found = opened
+    if problem.format != format.NAME and problem.format not in getattr(format, "DIALECTS", ()):
+        raise InputError(f"{target} is of the format {format.NAME}; its problem cannot be {problem.name}")
+    return format.offers(found, problem)
+
+
 def load_candidate(target: str, problem: Problem) -> Candidate:
-    """Return the candidate in the file `target`, read as text and never run here; InputError in one line."""
+    """Return the one candidate for `problem` in `target`, read as text and never run here; InputError in one line."""
+    found = load_candidates(target, problem)
+    if len(found) != 1:
+        raise InputError(f"{target} has {len(found)} candidates for {problem.name}; name the file of one")
+    return found[0]
+
+
+def _in_source(target: str, problem: Problem) -> Candidate:
     source = _read(target)
     if source.syntax_error:
         return _broken(source, problem)
-    for format in formats().values():
+    for format in _able("is_candidate"):
         if format.is_candidate(source, problem):
             return format.read_candidate(source, problem)
     wanted = "a class ModelNew" if problem.kind == "module" else f"a function {problem.name}"
@@ -110,6 +179,30 @@ def bind(problem: Problem) -> Problem:
         return ops.get(problem.name)  # an operator of this package, whose text imports its neighbours
     source = parse_source(problem.source, f"{problem.name}.py")
     return formats()[problem.format].bind(problem, source)
+
+
+def _opened(target: str) -> tuple[ModuleType, Any] | None:
+    """Return the format that knows the folder or data file `target`, and what it found there."""
+    path = Path(target)
+    if "\0" in target or not path.exists():
+        return None
+    for format in _able("opens"):
+        found = format.opens(path)
+        if found is not None:
+            return format, found
+    if path.is_dir():
+        raise InputError(
+            f"{target} is a folder without a problem: definition.json, definitions/ or task.yml; give a Python file, "
+            "the name of an operator, or such a folder"
+        )
+    return None
+
+
+def _wanted(candidate: str) -> str:
+    """The name of the problem that the file `candidate` says it is for, or ""."""
+    from ._trace_set import wanted_by
+
+    return wanted_by(Path(candidate))
 
 
 def _broken(source: Source, problem: Problem) -> Candidate:

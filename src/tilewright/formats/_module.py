@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterator
 
 from ..schema import content_digest
+from ._errors import InputError
 from ._probe import error_of
 from ._source import Source
 
@@ -38,6 +39,8 @@ def quiet(source: Source, stage: str) -> Iterator[None]:
     try:
         with contextlib.redirect_stdout(_Capped()):
             yield
+    except InputError:  # one line already
+        raise
     except SystemExit as error:
         raise error_of(source, stage, "exit", f"it calls sys.exit({error.code!r}); remove the call") from error
     except MemoryError as error:

@@ -33,8 +33,12 @@ _STAGES = {
     "inputs": "get_inputs()",
     "model": "building Model",
     "forward": "Model.forward",
+    "draw": "making its inputs",
+    "reference": "its reference",
 }
 _NO_GPU = re.compile(r"not compiled with CUDA|no NVIDIA driver|No CUDA GPUs|CUDA driver|libcuda|0 active drivers", re.I)
+_PACKAGES = "einops|transformers|timm|torchvision|triton|aiter|flashinfer|cutlass|tilelang|safetensors|scipy"
+_NO_PACKAGE = re.compile(rf"No module named '({_PACKAGES})[.']")
 _NO_MEMORY = re.compile(r"can't allocate memory|out of memory|Cannot allocate memory|not enough memory", re.I)
 
 
@@ -92,6 +96,8 @@ def error_of(source: Source, stage: str, kind: str, message: str) -> InputError:
     line = line if len(line) <= 300 else line[:297] + "..."
     if _NO_GPU.search(message):
         return MachineError(f"{source.path} needs a CUDA GPU, and this machine has none ({line})")
+    if missing := _NO_PACKAGE.search(message):
+        return MachineError(f"{source.path} needs {missing[1]}; install it with: pip install {missing[1]}")
     if kind == "memory" or _NO_MEMORY.search(message):
         return MachineError(f"{source.path} does not fit into memory: {_sizes(message)}")
     what = {"import": "cannot be imported"}.get(stage, f"fails in {_STAGES.get(stage, stage)}")
@@ -166,6 +172,8 @@ def _judge(
         return last["facts"]
     if "error" in last:
         error = last["error"]
+        if error["kind"] in ("input", "machine"):  # one line of ours already
+            raise (MachineError if error["kind"] == "machine" else InputError)(error["message"])
         if error["kind"] == "exit":
             raise InputError(f"{source.path} calls {error['message']} while {_STAGES[stage]}; remove the call")
         kind = f"{error['type']}: " if error.get("type") else ""

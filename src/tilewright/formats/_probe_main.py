@@ -31,7 +31,8 @@ def main(request: dict[str, Any]) -> None:
     except MemoryError as error:
         tell(error={"kind": "memory", "message": str(error) or "out of memory"})
     except BaseException as error:  # noqa: BLE001 - whatever user code raises is what we report
-        tell(error={"kind": "exception", "type": type(error).__name__, "message": str(error)[:4000]})
+        kind = {2: "input", 3: "machine"}.get(getattr(error, "exit_code", 0), "exception")
+        tell(error={"kind": kind, "type": type(error).__name__, "message": str(error)[:4000]})
     report.flush()
     os._exit(0)  # threads and exit hooks of the file do not keep us
 
@@ -48,6 +49,8 @@ def _probe(request: dict[str, Any], stage: Any) -> dict[str, Any]:
     # Private writable memory only: CUDA reserves hundreds of gigabytes of address space that it never touches.
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (request["memory_bytes"], hard))
+    if request["format"] not in ("native", "kernelbench"):
+        return _surveyed(request, stage)
     module = types.ModuleType("tilewright_probe")
     module.__file__ = request["path"]
     sys.modules[module.__name__] = module
@@ -56,6 +59,19 @@ def _probe(request: dict[str, Any], stage: Any) -> dict[str, Any]:
     if request["format"] == "native":
         return _native(module, stage)
     return _kernelbench(module, stage, request["forward_s"], request["memory_bytes"])
+
+
+def _surveyed(request: dict[str, Any], stage: Any) -> dict[str, Any]:
+    """Let the format itself look at its problem; what it attempts ends after forward_s, and says nothing then."""
+    from importlib import import_module
+
+    from tilewright.formats._source import parse_source
+
+    def attempt(call: Any) -> dict[str, Any]:
+        return _within(call, request["forward_s"])
+
+    format = import_module(f"tilewright.formats.{request['format']}")
+    return format.survey(parse_source(request["text"], request["path"]), stage, attempt)
 
 
 def _native(module: types.ModuleType, stage: Any) -> dict[str, Any]:
@@ -91,24 +107,26 @@ def _kernelbench(module: types.ModuleType, stage: Any, forward_s: float, memory_
     model = module.Model(*init)
     facts["state"] = {k: _describe(v) for k, v in model.state_dict().items()}
     stage("forward")
-    # A slow reference is no fault of the file: stop after forward_s and say nothing about its outputs.
+    return facts | _within(lambda: model(*arguments), forward_s)
+
+
+def _within(call: Any, limit_s: float) -> dict[str, Any]:
+    """What the results of `call()` are; nothing after `limit_s`: a slow reference is no fault of the file."""
     box: dict[str, Any] = {}
-    thread = threading.Thread(target=_forward, args=(model, arguments, box), daemon=True)
+    thread = threading.Thread(target=_forward, args=(call, box), daemon=True)
     thread.start()
-    thread.join(forward_s)
+    thread.join(limit_s)
     if "error" in box:
         raise box["error"]
-    if "outputs" in box:
-        facts |= box["outputs"]
-    return facts
+    return box.get("outputs", {})
 
 
-def _forward(model: Any, arguments: list[Any], box: dict[str, Any]) -> None:
+def _forward(call: Any, box: dict[str, Any]) -> None:
     import torch
 
     try:
         with torch.no_grad():
-            box["outputs"] = _outputs(model(*arguments))
+            box["outputs"] = _outputs(call())
     except BaseException as error:  # noqa: BLE001 - raised again in the main thread
         box["error"] = error
 

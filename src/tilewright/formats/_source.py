@@ -44,7 +44,7 @@ class Source:
             if name in _targets(node):
                 try:
                     return ast.literal_eval(node.value)  # type: ignore[attr-defined]
-                except (ValueError, TypeError, SyntaxError):
+                except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
                     raise InputError(
                         f"{self.path}: {name} must be a literal, it is read without running the file"
                     ) from None
@@ -72,9 +72,10 @@ def parse_source(text: str, path: str) -> Source:
     """Return what `text` defines at module level, without running it."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
-        return Source(path, text, syntax_error=f"{line}{getattr(error, 'msg', None) or error}")
+        deep = "it is nested too deeply" if isinstance(error, RecursionError | MemoryError) else ""
+        return Source(path, text, syntax_error=f"{line}{deep or getattr(error, 'msg', None) or error}")
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
     return Source(
         path=path,
@@ -120,9 +121,46 @@ def settings_of(source: Source) -> tuple[dict[str, Any], Space]:
                 f"{source.path}: PARAMS[{name!r}] = {params[name]!r} is none of SPACE's {list(space[name])}"
             )
     parameters = tuple(Parameter(name=n, values=tuple(v), default=params[n]) for n, v in space.items())
+    words = {n for n, v in space.items() if not all(isinstance(one, bool | int | float) for one in v)}
+    for constraint in constraints:
+        _check_expression(source, str(constraint), words)
     made = Space(parameters=parameters, constraints=tuple(str(c) for c in constraints))
     _check_constraints(source, made)
     return params, made
+
+
+_ALLOWED = (
+    (ast.Expression, ast.Name, ast.Load, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.IfExp)
+    + (ast.Call, ast.Tuple, ast.List, ast.cmpop, ast.boolop, ast.unaryop)
+    + (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd)
+)
+
+
+def _check_expression(source: Source, text: str, words: set[str]) -> None:
+    """InputError unless `text` is plain arithmetic: it is evaluated here, and a candidate is not to be trusted.
+
+    No attributes, no calls but min and max, no powers or shifts, and no arithmetic with `words`, the names of settings
+    that are no numbers: all of these can reach further, or take time and memory without end.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"{source.path}: a constraint cannot be evaluated over the names of SPACE: {error}") from None
+    for node in nodes:
+        calls = isinstance(node, ast.Call)
+        known = not calls or (getattr(node.func, "id", "") in ("min", "max") and not node.keywords)  # type: ignore[attr-defined]
+        inside = list(ast.walk(node)) if isinstance(node, ast.BinOp) else []
+        numbers = all(
+            isinstance(n.value, bool | int | float)
+            if isinstance(n, ast.Constant)
+            else getattr(n, "id", "") not in words
+            for n in inside
+            if isinstance(n, ast.Constant | ast.Name)
+        ) and not any(isinstance(n, ast.Tuple | ast.List) for n in inside)
+        if not isinstance(node, _ALLOWED) or not known or not numbers or len(text) > 1000:
+            raise InputError(
+                f"{source.path}: {text[:80]!r} is more than arithmetic, comparisons, min and max of numbers"
+            )
 
 
 def _check_constraints(source: Source, space: Space) -> None:

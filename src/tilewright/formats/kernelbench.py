@@ -118,6 +118,11 @@ def write_candidate(candidate: Candidate, problem: Problem) -> str:
     )
 
 
+def write(candidate: Candidate, problem: Problem) -> dict[str, str]:
+    """Return the one file with `ModelNew`."""
+    return {f"{candidate.name}.py": write_candidate(candidate, problem)}
+
+
 def call_of(problem: Problem) -> str:
     """Return how a function candidate of `problem` must look, for messages: "rms_norm(x, weight, eps)"."""
     return f"{problem.name}({', '.join(problem.signature())})"
@@ -139,6 +144,23 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             numpy.random.set_state(array)
+
+
+@contextlib.contextmanager
+def written() -> Iterator[None]:
+    """Fill what torch.empty gives: a buffer handed to a candidate must not hold what this process had there before,
+    which may be the truth."""
+    import torch
+
+    kept = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    try:
+        yield
+    finally:
+        torch._C._set_deterministic_algorithms(kept[0], warn_only=kept[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def random_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:

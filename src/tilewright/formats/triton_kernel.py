@@ -16,10 +16,6 @@ from .native import read_candidate as read_function
 NAME = "triton_kernel"
 
 
-def is_problem(source: Source) -> bool:
-    return False
-
-
 def is_candidate(source: Source, problem: Problem | None) -> bool:
     return bool(source.kernels)
 
