@@ -129,11 +129,9 @@ def settings_of(source: Source) -> tuple[dict[str, Any], Space]:
     return params, made
 
 
-_ALLOWED = (
-    (ast.Expression, ast.Name, ast.Load, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.IfExp)
-    + (ast.Call, ast.Tuple, ast.List, ast.cmpop, ast.boolop, ast.unaryop)
-    + (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd)
-)
+_PLAIN = (ast.Expression, ast.Name, ast.Load, ast.Constant, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.List)
+_BETWEEN = (ast.cmpop, ast.boolop, ast.unaryop, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd)
+_ALLOWED = (*_PLAIN, *_BETWEEN, ast.BoolOp, ast.UnaryOp, ast.BinOp)
 
 
 def _check_expression(source: Source, text: str, words: set[str]) -> None:

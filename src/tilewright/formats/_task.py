@@ -45,7 +45,7 @@ def read_task(folder: Path) -> Task:
 
 def _yaml(text: str, path: str) -> Any:
     try:
-        import yaml
+        import yaml  # type: ignore[import-untyped]
     except ImportError:
         raise MachineError("a GPU MODE task.yml needs PyYAML; install it with: pip install pyyaml") from None
 

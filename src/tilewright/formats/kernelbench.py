@@ -152,15 +152,16 @@ def written() -> Iterator[None]:
     which may be the truth."""
     import torch
 
+    modes: Any = torch.utils.deterministic
     kept = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    filled = modes.fill_uninitialized_memory
     torch._C._set_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
+    modes.fill_uninitialized_memory = True
     try:
         yield
     finally:
         torch._C._set_deterministic_algorithms(kept[0], warn_only=kept[1])
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        modes.fill_uninitialized_memory = filled
 
 
 def random_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
