@@ -50,6 +50,7 @@ class Program:
     def load(self, message: dict[str, Any]) -> dict[str, Any]:
         self.outputs, self.held, self.instance, self.instance_key, self.entry = (), (), None, None, None
         self.replay = None
+        os.chdir(self.scratch)  # wherever the one before went
         sys.modules.pop(f"candidate_{self.loaded}", None)
         if os.environ.get("TRITON_INTERPRET") == "1":
             from tilewright.build.interpreter import correct_interpreter
