@@ -164,3 +164,14 @@ def test_the_hard_bound_says_what_it_was_made_of() -> None:
     assert "1.00 GB read + 1.00 GB written" in moved and "1.00 TB/s" in moved and "X1" in moved
     computed = bound(Cost(bytes_read=1, bytes_written=1, flops={"float32": 10**12}), device).hard_derivation
     assert "1.00 Tflop float32" in computed
+
+
+def test_the_page_shows_where_a_failed_candidate_is_wrong() -> None:
+    from tilewright.report import RunView, render
+    from tilewright.report.from_store import _failures
+
+    record = Record(candidate="c", name="my <kernel>", verdict=check(one_tile_wrong, "measure"))
+    failures = _failures([record])
+    assert failures[0].map is not None and any(c.shade > 2 for row in failures[0].map.rows for c in row)
+    page = render(RunView(title="t", status="NOTHING BETTER", workloads=(), failures=failures))
+    assert 'class="h4"' in page and "rows 40 to 47" in page and "my &lt;kernel&gt;" in page

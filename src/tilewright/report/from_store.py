@@ -13,7 +13,8 @@ from .. import units
 from ..candidate import Status
 from ..optimize.history import History, replay
 from ..record import Event, Record, Store
-from .view import FailureView, PointView, RoofView, RowView, RunView, WorkloadView
+from ..verify.error_map import shade
+from .view import CellView, FailureView, MapView, PointView, RoofView, RowView, RunView, WorkloadView
 
 _UNCONTROLLED = ("printed", "proof", "compiled", "suspicions")  # long or nested facts that the page has no use for
 _STATUS = {"improved": "PASSED", "level": "PASSED", "nothing_better": "NOTHING BETTER"}
@@ -260,10 +261,31 @@ def lines_of(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def _failures(records: Iterable[Record]) -> tuple[FailureView, ...]:
     """Failed candidates by what went wrong, the most frequent first."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.status is not Status.PASSED:
             detail = str(getattr(record.verdict, "detail", ""))
-            groups.setdefault((str(record.status), detail[:400]), []).append(record.name)
+            groups.setdefault((str(record.status), detail[:400]), []).append(record)
     ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
-    return tuple(FailureView(status, detail, tuple(names)) for (status, detail), names in ranked)
+    return tuple(
+        FailureView(status, detail, tuple(r.name for r in failed), _map(failed[0]))
+        for (status, detail), failed in ranked
+    )
+
+
+def _map(record: Record) -> MapView | None:
+    """Where the first wrong output of `record` is wrong."""
+    found = next((w.map for w in record.verdict.workloads if w.map is not None), None)
+    if found is None:
+        return None
+    high, wide = found.cell_rows, found.cell_columns
+    caption = f"{found.output}: {found.quantity}; each cell {high} x {wide} of {found.rows} x {found.columns}"
+    rows = tuple(
+        tuple(
+            CellView(shade(v, found.scale), f"rows {r * high} to {min(found.rows, (r + 1) * high) - 1}, columns "
+                     f"{c * wide} to {min(found.columns, (c + 1) * wide) - 1}: {v:.3g}")
+            for c, v in enumerate(band)
+        )
+        for r, band in enumerate(found.values)
+    )  # fmt: skip
+    return MapView(caption, rows)

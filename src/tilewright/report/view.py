@@ -89,12 +89,29 @@ class RoofView:
 
 
 @dataclass(frozen=True)
+class CellView:
+    """One cell of a map: its shade, 0 to 4 (3 and 4 are faults), and what it says in words."""
+
+    shade: int
+    text: str
+
+
+@dataclass(frozen=True)
+class MapView:
+    """Where an output is wrong: rows of cells, and what they show."""
+
+    caption: str
+    rows: tuple[tuple[CellView, ...], ...]
+
+
+@dataclass(frozen=True)
 class FailureView:
-    """Candidates that failed in the same way."""
+    """Candidates that failed in the same way; `map` shows where the first of them is wrong, if it has places."""
 
     status: str
     detail: str
     names: tuple[str, ...]
+    map: MapView | None = None
 
 
 @dataclass(frozen=True)

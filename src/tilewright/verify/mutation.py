@@ -41,6 +41,8 @@ _AXES = {
 _ADDED = {"addmm": 0, "baddbmm": 0, "addmv": 0, "convolution": 2, "native_layer_norm": 3, "native_group_norm": 2,
           "native_batch_norm": 2}  # fmt: skip
 _SCALED = {"native_layer_norm": 2, "native_group_norm": 1, "native_batch_norm": 1}
+# Products of matrices, and the position of the first factor.
+_PRODUCTS = {"mm": 0, "bmm": 0, "mv": 0, "dot": 0, "addmm": 1, "baddbmm": 1, "addmv": 1}
 _FACTOR = 1.5
 GUARD = 1e-3  # a constant that small guards against zero; inputs that need it are rare
 
@@ -114,6 +116,10 @@ class _Mutated(_Numbered):
                 return args[0].copy_(kept)
             return (kept, *result[1:]) if isinstance(result, tuple) else kept
         changed, at = list(args), self.mutant.position
+        if self.mutant.kind == "short":
+            changed[at] = args[at].clone()
+            changed[at][..., -1] = 0
+            return func(*changed, **kwargs)
         fills = {"zero": torch.zeros_like, "one": torch.ones_like}
         fill = fills.get(self.mutant.kind)
         changed[at] = fill(args[at]) if fill else self.mutant.value
@@ -143,6 +149,9 @@ def _mutants(number: int, name: str, args: Sequence[Any], result: torch.Tensor) 
                 value = args[i] * _FACTOR if args[i] else 0.5
                 tiny = abs(args[i]) <= GUARD
                 yield Mutant(number, name, f"{args[i]:g} in {plain} as {value:g}", "argument", i, value, tiny)
+    factor = _PRODUCTS.get(name, len(args))
+    if factor < len(args) and args[factor].shape[-1] > 1:
+        yield Mutant(number, name, f"{plain} without the last term of its sums", "short", factor)
     for places, kind, what in ((_ADDED, "zero", "the added term"), (_SCALED, "one", "the weight")):
         at = places.get(name, len(args))
         if at < len(args) and isinstance(args[at], torch.Tensor):

@@ -1,0 +1,84 @@
+"""C++ candidates under AddressSanitizer: what only it sees, and what it must not stop."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tilewright.build.cpp import find_compiler
+from tilewright.candidate import Candidate, Status
+from tilewright.problem import Inputs
+from tilewright.verify import Verdict
+from tilewright.verify.sanitizer import _read, applies, runtime_libraries, sanitize, sanitized
+
+SOURCE = """
+import ctypes
+import torch
+from tilewright.build.cpp import load
+
+PARAMS = {"AHEAD": %d}
+SOURCE = r'''
+#include <cstdint>
+extern "C" __attribute__((visibility("default")))
+void twice(const float* x, float* out, int64_t n) {
+  volatile float ahead = 0;
+  for (int64_t j = 0; j < n; ++j) { ahead = x[j + AHEAD]; out[j] = 2 * x[j]; }
+}
+'''
+
+
+def f(x):
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    pointer = ctypes.c_void_p
+    load(SOURCE, PARAMS).twice(pointer(x.data_ptr()), pointer(out.data_ptr()), ctypes.c_int64(x.numel()))
+    return out
+"""
+CALLS = [Inputs({"x": torch.ones(7, 9)})]
+
+
+def candidate(source: str, language: str = "cpp") -> Candidate:
+    return Candidate(name="c", source=source, entry="f", language=language)
+
+
+needs_runtime = pytest.mark.skipif(runtime_libraries(find_compiler()) is None, reason="no libasan here")
+
+
+@needs_runtime
+def test_a_read_beyond_an_input_is_found_and_a_right_one_is_clean() -> None:
+    passed = Verdict(status=Status.PASSED, tier="certify")
+    wrong = sanitized(passed, candidate(SOURCE % 1), CALLS)
+    assert wrong.status is Status.OUT_OF_BOUNDS
+    assert wrong.detail == "AddressSanitizer: heap-buffer-overflow (READ of size 4)"
+    right = sanitized(passed, candidate(SOURCE % 0), CALLS)
+    assert right.status is Status.PASSED and right.facts["sanitizer"] == "clean over 1 call"
+
+
+@needs_runtime
+def test_a_candidate_that_hangs_or_raises_goes_without_this_evidence() -> None:
+    assert sanitize(candidate("SOURCE = ''\ndef f(x):\n    while True: pass"), CALLS, 8).fact.startswith(
+        "not finished"
+    )
+    raising = sanitize(candidate("SOURCE = ''\ndef f(x): raise ValueError('no')"), CALLS)
+    assert raising.fact == "not finished: ValueError: no" and not raising.fault
+
+
+def test_a_missing_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tilewright.verify.sanitizer.runtime_libraries", lambda compiler: None)
+    found = sanitized(Verdict(status=Status.PASSED, tier="certify"), candidate(SOURCE % 1), CALLS)
+    assert found.passed and "no libasan" in str(found.facts["sanitizer"])
+
+
+def test_other_languages_are_left_alone() -> None:
+    verdict = Verdict(status=Status.PASSED, tier="certify")
+    assert sanitized(verdict, candidate("def f(x): return x", "torch"), CALLS) is verdict
+    assert not applies(candidate("def f(x): return x")) and applies(candidate(SOURCE % 0))
+
+
+def test_a_report_becomes_one_line() -> None:
+    text = (
+        "noise\n==7==ERROR: AddressSanitizer: stack-buffer-overflow on address 0x7ffd at pc 0x5 bp 0x6 sp 0x7\n"
+        "WRITE of size 8 at 0x7ffd thread T0\n"
+    )
+    assert _read(text, 66, 1).fault == "AddressSanitizer: stack-buffer-overflow (WRITE of size 8)"
+    assert _read("", 0, 2).fact == "clean over 2 calls"
