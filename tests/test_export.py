@@ -26,6 +26,7 @@ from tilewright import formats
 from tilewright.candidate import Candidate
 from tilewright.formats import InputError, _probe_main, _trace_set, gpumode, kernelbench
 from tilewright.formats._files import load_files
+from tilewright.formats._trace import Trace, parse
 from tilewright.problem import Inputs, Problem, Workload
 
 
@@ -225,3 +226,30 @@ def test_the_command_writes_a_file_or_a_folder(
     ended = tilewright("export", "rms_norm", "--to", "kernelbench")
     assert ended.code == 2
     assert "name one, such as OP:IMPL" in ended.line
+
+
+def test_a_trace_keeps_every_field() -> None:
+    evaluation = {"status": "PASSED", "environment": {"hardware": "X", "libs": {}}, "timestamp": "t", "new": [1]}
+    line = {
+        "definition": "d",
+        "workload": {**WORKLOADS[0], "more": 1},
+        "solution": "s",
+        "evaluation": evaluation,
+        "x": {},
+    }
+    assert parse(Trace, line, "traces.jsonl").dump() == line
+
+
+def test_workloads_that_do_not_fit_one_definition_are_left_out() -> None:
+    problem = native_problem()
+    half = problem.workloads[1].with_(name="half", dtype="bfloat16")
+    inputs = problem.inputs
+    assert inputs is not None
+
+    def cast(workload: Workload, generator: torch.Generator) -> Inputs:
+        return inputs(workload, generator).cast(getattr(torch, workload.dtype))
+
+    mixed = problem.with_(workloads=(*problem.workloads, half), inputs=cast)
+    files = formats.export(Candidate(name="c", source="def f(x, w, e): return x", entry="f"), mixed, "sol")
+    assert [json.loads(line)["uuid"] for line in files["workload.jsonl"].splitlines()] == ["a", "b"]
+    assert json.loads(files["definition.json"])["axes"] == {"M": {"type": "var"}, "N": {"type": "const", "value": 6}}

@@ -86,8 +86,9 @@ class Described:
 
 def described(problem: Problem) -> Described:
     """Return `problem` so described; InputError says what another format cannot express."""
-    workloads = problem.workloads[:MOST_WORKLOADS]
-    found = [_call(problem, w) for w in workloads]
+    made = [(w, _call(problem, w)) for w in problem.workloads[:MOST_WORKLOADS]]
+    alike = [one for one in made if _looks(one[1]) == _looks(made[0][1])]  # others have no place in one definition
+    workloads, found = tuple(w for w, _ in alike), [call for _, call in alike]
     for count in (len(found), 1):
         try:
             return _described(problem, workloads[:count], found[:count])
@@ -181,6 +182,13 @@ def _call(problem: Problem, workload: Workload) -> tuple[Inputs, tuple[torch.Ten
     except Exception:  # noqa: BLE001 - the author's code may refuse fake tensors in any way: draw real inputs
         call = problem.make_inputs(workload, 0)
     return call, problem.run(call)
+
+
+def _looks(made: tuple[Inputs, tuple[torch.Tensor, ...]]) -> list[Any]:
+    """Which arguments and results are tensors, with how many axes and what dtype."""
+    call, outputs = made
+    every = [*_values(call).items(), *enumerate(outputs)]
+    return [(path, v.ndim, v.dtype) if hasattr(v, "ndim") else path for path, v in every]
 
 
 def _kind(tensor: Any) -> str:
