@@ -253,12 +253,31 @@ def _reference_calls(tree: ast.AST, reference_source: str) -> Iterator[Suspicion
         return
     kernels = {id(n) for k in ast.walk(tree) if _is_kernel(k) for n in ast.walk(k)}
     own = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    libraries = _libraries(tree)
     for node in ast.walk(tree):
         if id(node) in kernels or not isinstance(node, ast.Call | ast.BinOp):
             continue
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if _opens_library(node.func.value) or ast.unparse(node.func.value) in libraries:
+                continue  # a function of the candidate's own library
         for name, line in _called(ast.Expression(node)).items() if isinstance(node, ast.BinOp) else _one(node):
             if name in wanted and name not in _ORDINARY | own:
                 yield _suspicion(line, "reference's operation", name)
+
+
+def _opens_library(node: ast.AST) -> bool:
+    """Whether this is a call that compiles or opens a native library."""
+    name = ast.unparse(node.func).rsplit(".", 1)[-1] if isinstance(node, ast.Call) else ""
+    return name in ("load", "load_inline", "CDLL", "LoadLibrary", "library", "_library")
+
+
+def _libraries(tree: ast.AST) -> set[str]:
+    """The names, as they are written, that native libraries are kept under."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and _opens_library(node.value):
+            found |= {ast.unparse(target) for target in node.targets}
+    return found
 
 
 def _one(node: ast.Call) -> list[tuple[str, int]]:
