@@ -20,10 +20,10 @@ from typing import Any
 import torch
 
 from .bound import Bound, bound, cost_of
-from .build import prebuild
 from .build.facts import CompileFacts
 from .cache import made_cache_folder
 from .candidate import Candidate, CandidateError, Status
+from .child.compiler import prebuild
 from .child.cross import cross_compile, lend_cache
 from .child.leftovers import Scratch
 from .child.process import Child, Limits
@@ -32,11 +32,14 @@ from .child.session import Outcome, Session, arena_bytes, room_for, same_bytes
 from .device import Device, detect, environment
 from .device.machine import available_memory_bytes
 from .measure import Comparison, Measurement, compare, measure
-from .measure.clock import novelty
+from .measure.clock import novelty, witness
+from .measure.quiet import busy_share, is_at_rest
 from .problem import Inputs, Problem, Workload
 from .record import EvaluationCost, Record
 from .schema import canonical_json, content_digest
-from .verify import TruthCache, Verdict, judge, make_truths, verify
+from .verify import Truth, TruthCache, Verdict, judge, make_truths, verify
+from .verify.sanitizer import sanitized
+from .verify.static_screen import screen
 from .verify.verdict import Tier
 
 _CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
@@ -45,7 +48,9 @@ _INFRA_TRIES = 2
 _MOST_SERVED = 32  # then a persistent child is replaced: what candidates leave in its heap adds up
 # An honest kernel is at 1, but for a CPU's caches, which new content at an old address leaves cold.
 _NOVELTY = {"cpu": 2.0, "cuda": 1.25}
-_FATAL = (Status.RUNTIME_ERROR, Status.RESOURCE, Status.TIMEOUT)  # on a GPU they may leave a broken context behind
+_NOVELTY_TRIES = 3
+# What it leaves behind in a child, a full folder or a broken context, must not be the fault of the next one.
+_FATAL = (Status.RUNTIME_ERROR, Status.RESOURCE, Status.TIMEOUT)
 
 
 class CannotDo(Exception):
@@ -89,6 +94,7 @@ class Evaluator:
         self._ahead: dict[str, tuple[str, list[CompileFacts]]] = {}  # kernels compiled ahead: a cache, and their facts
         self._inputs: list[Inputs] = []
         self._outputs: tuple[torch.Tensor, ...] = ()
+        self._unseen: list[Inputs] = []
 
     # What a caller asks for.
 
@@ -161,10 +167,16 @@ class Evaluator:
                 sessions, self._inputs, cold=self.cold, budget_s=budget_s, thorough=thorough,
                 inspect=self._inspector(),
             )  # fmt: skip
+            for digest, measurement in measured.items():
+                try:
+                    self._witness(sessions[digest], measurement)
+                except CandidateError as refused:
+                    failures[digest] = refused
+            comparisons = [c for c in comparisons if c.name not in failures and c.baseline not in failures]
             for digest, failure in failures.items():
                 records[digest] = self._record(_named(candidates, digest), "measure", self._failed(failure, "measure"))
-            for digest, measurement in measured.items():
-                session = sessions[digest]
+            for digest in (d for d in measured if d not in failures):
+                session, measurement = sessions[digest], measured[digest]
                 verdict = Verdict(status=Status.PASSED, tier="measure", sandbox=session.sandbox, seeds=(self.seed,))
                 facts = self._facts(session, session.candidate)
                 records[digest] = self._record(session.candidate, "measure", verdict, measurement, facts=facts)
@@ -213,7 +225,7 @@ class Evaluator:
     def _run_reference(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:
         place = self.truths.device
         if place is None:
-            return self.problem.run(inputs)
+            return self.problem.run(inputs.map(lambda _, t: t.clone()))  # a reference may change what it is given
         with torch.no_grad():
             return tuple(o.cpu() for o in self.problem.run(inputs.map(lambda _, t: t.to(place))))
 
@@ -251,7 +263,10 @@ class Evaluator:
                         "no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
                     )
                 verdict = self._verify(session, tier)
+                if tier == "certify" and timeout_s is None:  # it takes seconds, which a search's deadline has not
+                    verdict = sanitized(verdict, candidate, self._sanitizer_calls())
                 if tier == "certify" and verdict.status is Status.PASSED and not self._interpreted(candidate):
+                    self._refuse_reuse(session)
                     self._refuse_memory(session)
                 clock.lap("check_s")
                 if timed and tier != "screen" and verdict.status is Status.PASSED and not self._interpreted(candidate):
@@ -261,7 +276,7 @@ class Evaluator:
                 facts = self._facts(session, candidate)
         except CandidateError as failure:
             verdict = self._failed(failure, tier)
-        if self.gpu is not None and verdict.status in _FATAL:
+        if verdict.status in _FATAL:
             self._retire()
         return self._record(candidate, tier, verdict, measured, clock.cost(), facts)
 
@@ -271,26 +286,69 @@ class Evaluator:
             truncating_bf16=self._interpreted(session.candidate), device=self.device.kind,
         )  # fmt: skip
 
-    def _refuse_memory(self, session: Session) -> None:
-        """Refuse a candidate that is fast only on inputs it has seen before."""
+    def _sanitizer_calls(self) -> list[Inputs]:
+        """The normal inputs, then the problem's small edges: sizes that leave remainders."""
+        edges = self.problem.edges() if self.problem.edges else ()
+        cases = [self.truths.case(self.problem, w, "normal", self.seed) for w in (self.workload, *edges)]
+        return [case.inputs for case in cases if case.inputs is not None]
 
-        def fresh(trial: int) -> Inputs:
-            drawn = self.problem.make_inputs(self.workload, secrets.randbits(62))
-            return Inputs(drawn.args, self._contents[0].state, self._contents[0].init)
-
-        ratio = novelty(session, self._inputs, fresh)
-        if ratio > _NOVELTY[self.device.kind]:
+    def _refuse_reuse(self, session: Session) -> None:
+        """Refuse a candidate whose results a call on other content changes, or that works while nobody asks it to."""
+        for slot in range(_CONTENTS + 1):
+            if not session.call(self._inputs[slot], slot=slot).stable:
+                raise CandidateError(Status.ALIASED_OUTPUT, "the result of one call was changed by a following call")
+        share = 0.0 if self.gpu is not None else busy_share(session.child.pid, session.sandbox)
+        if not is_at_rest(share):
             raise CandidateError(
                 Status.REWARD_HACK,
-                f"calls on inputs never seen before take {ratio:.1f} times as long: it keeps results instead of "
-                "computing them",
+                f"between calls it goes on working: its threads or processes take {share:.1%} of a processor",
             )
 
+    def _refuse_memory(self, session: Session, claimed_s: float | None = None) -> None:
+        """Refuse a candidate that is fast only on inputs it has seen before: faster than it is now, or than the
+        `claimed_s` of its measurement."""
+        least_s = float("inf")
+        for _ in range(_NOVELTY_TRIES):  # new contents every time, so that only an honest one on a busy machine gains
+            fresh_s, seen_s = novelty(session, self._inputs, lambda _: self._draw_unseen())
+            least_s = min(least_s, fresh_s)
+            ratio = least_s / (claimed_s or seen_s)
+            if ratio <= _NOVELTY[self.device.kind]:
+                return
+        raise CandidateError(
+            Status.REWARD_HACK,
+            f"calls on inputs never seen before take {ratio:.1f} times as long: it keeps results instead of "
+            "computing them",
+        )
+
+    def _draw_unseen(self) -> Inputs:
+        drawn = self.problem.make_inputs(self.workload, secrets.randbits(62))
+        return Inputs(drawn.args, self._contents[0].state, self._contents[0].init)
+
     def _measure(self, session: Session, thorough: bool, stop_above_s: float | None) -> Measurement:
-        return measure(
+        measured = measure(
             session, self._inputs, cold=self.cold, thorough=thorough, stop_above_s=stop_above_s,
             inspect=self._inspector(),
         )  # fmt: skip
+        if thorough:
+            self._witness(session, measured)
+            if self.gpu is None:
+                self._refuse_memory(session, measured.median_s)
+        return measured
+
+    def _witness(self, session: Session, measured: Measurement) -> None:
+        """Have the time of a call borne out by the parent's clock alone, in a process that was not asked this before.
+        The contents are drawn once, so that one truth serves all candidates."""
+
+        def unseen(trial: int) -> Inputs:
+            while len(self._unseen) <= trial:
+                self._unseen.append(self._draw_unseen())
+            return self._unseen[trial]
+
+        def check(trial: int, outcome: Outcome) -> None:
+            key = ("unseen", self.workload.name, trial)
+            self._accept(self.truths.get(self.problem, unseen(trial), key=key), outcome)
+
+        witness(session, self._inputs, unseen, self._draw_unseen, check, measured.median_s)
 
     def _inspector(self) -> Callable[[int, Outcome], None]:
         """Judge the result of a timed call like any other, once: what has the same bits as an output of the same
@@ -312,6 +370,10 @@ class Evaluator:
         else:
             truth = self.truths.get(self.problem, self._contents[content], key=("timed", self.workload.name, content))
         assert truth is not None
+        if not truth.changes:  # else calls before this one have changed its inputs, and the witness is judged alone
+            self._accept(truth, outcome)
+
+    def _accept(self, truth: Truth, outcome: Outcome) -> None:
         judgement = judge(truth, outcome, device=self.device.kind)
         if judgement.status is not Status.PASSED:
             raise CandidateError(judgement.status, f"in a timed call: {judgement.detail}")
@@ -321,7 +383,8 @@ class Evaluator:
         if hard_s is not None and self.cold and measured.median_s < hard_s:
             return verdict.with_(
                 status=Status.BOUND_VIOLATION,
-                detail=f"{measured.median_s:.3e} s is below the hard bound of {hard_s:.3e} s: {self.bound.derivation}",  # type: ignore[union-attr]
+                detail=f"{measured.median_s:.3e} s is below what no correct kernel can beat, {hard_s:.3e} s: "
+                f"{self.bound.hard_derivation}",  # type: ignore[union-attr]
             )
         return verdict
 
@@ -434,6 +497,8 @@ class Evaluator:
             facts["proof"] = session.proof()
         if candidate.digest in self._ahead:
             facts["compiled"] = [f.model_dump(mode="json") for f in self._ahead[candidate.digest][1]]
+        if candidate.origin == "user":
+            facts["suspicions"] = [s.model_dump(mode="json") for s in screen(candidate, self.problem.source)]
         printed = session.child.captured.text() if session.child.captured.total_bytes else ""
         return facts | ({"printed": printed[-4000:]} if printed else {})
 

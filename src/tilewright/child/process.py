@@ -115,6 +115,11 @@ class Child:
             self.close()
             raise CandidateError(Status.INFRA_ERROR, f"the child did not start: {error}. {told}".strip()) from None
 
+    @property
+    def pid(self) -> int:
+        """Of the process at the top of the child's own, as this process sees it."""
+        return self._process.pid
+
     @functools.cached_property
     def latency_s(self) -> float:
         """What the parent's clock sees of a timed block of no calls: the median of several. Every session asks for it

@@ -27,7 +27,7 @@ class Outcome:
     """What one call did. `outputs` are the parent's own copies, packed, in the kind of memory that the arena has; an
     entry is an empty tensor where nothing of the expected size came back (the meta says what came instead). `mutated`
     and `out_of_bounds` name inputs whose content or guard bands changed; `stable` is False if this call changed the
-    results of the call before."""
+    results of the call before, and `changed` holds what `mutated` inputs came to."""
 
     outputs: tuple[torch.Tensor, ...]
     metas: tuple[OutputMeta, ...]
@@ -35,6 +35,7 @@ class Outcome:
     out_of_bounds: tuple[str, ...] = ()
     grads: dict[str, torch.Tensor] = field(default_factory=dict)
     stable: bool = True
+    changed: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -296,7 +297,7 @@ class Session:
     def _version(self, inputs: Inputs) -> int:
         """A number that changes whenever other weights are placed, so that the child loads them again."""
         for number, state in enumerate(self._states):
-            if state is inputs.state:
+            if state is inputs.state or not (state or inputs.state):
                 return number
         self._states.append(inputs.state)
         return len(self._states) - 1
@@ -329,10 +330,11 @@ class Session:
         found = {n: self._read(m, 0, r) for n, m, r in zip(grads, grad_metas, grad_regions, strict=False)}
         outside = tuple(p for p, r in placed.regions.items() if not self.child.arena.guards_hold(r))
         mutated = tuple(p for p, v in placed.views.items() if not same_bytes(v, placed.own[p]))
+        changed = {p: placed.views[p].clone() for p in mutated}
         for path in {*outside, *mutated}:  # the next call starts from clean memory
             self.child.arena.mend_guards(placed.regions[path])
             placed.views[path].copy_(placed.own[path])
-        return Outcome(outputs, metas, mutated, outside, found)
+        return Outcome(outputs, metas, mutated, outside, found, changed=changed)
 
     def _read(self, meta: OutputMeta, written: int, region: list[int], copy: bool = True) -> torch.Tensor:
         dtype = meta.read_as

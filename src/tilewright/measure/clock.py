@@ -13,7 +13,6 @@ results.
 from __future__ import annotations
 
 import random
-import statistics
 import time
 from collections.abc import Callable, Sequence
 
@@ -30,6 +29,7 @@ DRIFT = 0.25
 _HARDLY_DRIFTS = 0.1
 _WOKEN_LATE_S = 0.004  # once or twice in a measurement the child gets its processor a time slice late
 _WITNESS_TRIES = 8
+_LONG_S = 0.005  # a single call of that length stands out
 _UNSEEN = 2.0  # times as long as known content may take what was just written: caches and pages are cold
 
 Inspect = Callable[[int, Outcome], None]
@@ -123,12 +123,14 @@ def exchange(session: Session, inputs: Sequence[Inputs], block: TimedBlock, insp
     inspect((block.last_slot + 1) % len(inputs), outcome)
 
 
-def novelty(session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], Inputs], trials: int = 4) -> float:
-    """Return how many times longer a call takes on content that the candidate has never seen: the least over `trials`
-    of the time on `fresh(trial)`, placed where known content lay, over the median time on known content.
+def novelty(
+    session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], Inputs], trials: int = 4
+) -> tuple[float, float]:
+    """Return the least seconds of a call on content that the candidate has never seen, over `trials` of
+    `fresh(trial)`, placed where known content lay, and the least on known content.
 
-    About 1 for a kernel. One that keeps results and looks them up by address, shape or a few elements has to compute
-    here. The least is taken because a single call may be slow for many reasons, and fast for one.
+    About the same for a kernel. One that keeps results and looks them up by address, shape or a few elements has to
+    compute here. The least is taken because a single call may be slow for many reasons, and fast for one.
     """
     if session.child.gpu is not None:
         return _novelty_of_replays(session, inputs, fresh, trials)
@@ -144,40 +146,61 @@ def novelty(session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], I
             refusals += 1
             if refused.status is not Status.TIMING_INCONSISTENT or refusals > 2 * trials:
                 raise
-    return min(times_s) / statistics.median(known)
+    return min(times_s), min(known)
 
 
 def witness(
     session: Session,
     inputs: Sequence[Inputs],
     fresh: Callable[[int], Inputs],
+    more: Callable[[], Inputs],
     judge: Callable[[int, Outcome], None],
     call_s: float,
 ) -> None:
-    """Refuse a candidate that cannot give the right result of an unseen input in about the `call_s` that it claims.
+    """Refuse a candidate that cannot give the right results of unseen inputs in about the `call_s` that it claims.
 
-    Only the parent's clock counts here. A content that the candidate has never seen is written after it said that it
-    was ready; the clock runs from the word to go until the result lies in the parent's memory. Whatever a candidate
-    does to the program around it, the work cannot have been done before, or be done afterwards, or be left out. The
-    result of the trial that counts goes to `judge`. One trial is enough; there are several, as a machine may be busy.
-    Calls that are much shorter than a message between processes are hardly bounded by this. Not for a GPU.
+    Only the parent's clock counts here. Contents that the candidate has never seen are written after it said that it
+    was ready; the clock runs from the word to go until the last result lies in the parent's memory. Whatever a
+    candidate does to the program around it, the work cannot have been done before, or be done afterwards, or be left
+    out. The last result of the trial that counts, that of `fresh(trial)`, goes to `judge`.
+
+    First a single call. Where one is too short to be seen beside a message between processes, then also a block of
+    them, whose other contents are from `more`: who took the program over could leave those out, but not the single
+    call. One trial of each is enough; there are several, as a machine may be busy. Not for a GPU.
     """
     if session.child.gpu is not None:
         return
+    trial = _bear_out(session, inputs, fresh, more, judge, call_s, calls=1, trial=0)
+    if call_s <= _LONG_S:
+        _bear_out(session, inputs, fresh, more, judge, call_s, calls=len(inputs), trial=trial)
+
+
+def _bear_out(
+    session: Session,
+    inputs: Sequence[Inputs],
+    fresh: Callable[[int], Inputs],
+    more: Callable[[], Inputs],
+    judge: Callable[[int, Outcome], None],
+    call_s: float,
+    *,
+    calls: int,
+    trial: int,
+) -> int:
+    """Return the number of the next trial."""
     least_s = float("inf")
-    for trial in range(_WITNESS_TRIES):
+    for number in range(trial, trial + _WITNESS_TRIES):
         time.sleep(pace_of(session).cool_s)
-        content = fresh(trial)
-        timed = session.time(inputs, [0], warm=len(inputs), late={0: content})
+        late = {slot: more() for slot in range(1, calls)} | {0: fresh(number)}
+        timed = session.time(inputs, [*range(1, calls), 0], warm=len(inputs), late=late)
         handed_over_s = _UNSEEN * _copy_s(timed.outcome)
-        allowed_s = pace_of(session).may_take_s(_UNSEEN * call_s, timed.latency_s) + handed_over_s
+        allowed_s = pace_of(session).may_take_s(_UNSEEN * calls * call_s, timed.latency_s) + handed_over_s
         if timed.answered_s <= allowed_s:
-            judge(trial, timed.outcome)
-            return
-        least_s = min(least_s, timed.answered_s - timed.latency_s - handed_over_s)
+            judge(number, timed.outcome)
+            return number + 1
+        least_s = min(least_s, (timed.answered_s - timed.latency_s - handed_over_s) / calls)
     raise CandidateError(
         Status.TIMING_INCONSISTENT,
-        f"the right result of an input never seen before takes at least {least_s * 1e3:.3f} ms, where calls of "
+        f"the right result of an input never seen before takes at least {least_s * 1e3:.3f} ms, where "
         f"{call_s * 1e3:.3f} ms are claimed",
     )
 
@@ -194,11 +217,11 @@ def _copy_s(outcome: Outcome) -> float:
 
 def _novelty_of_replays(
     session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], Inputs], trials: int
-) -> float:
+) -> tuple[float, float]:
     """As `novelty`, for all slots at once: the same captured work, on contents that it knows and on new ones."""
     known = run_block(session, inputs, Block(list(range(len(inputs))), 8)).calls_s
     times_s = [session.again([fresh(trial)] * len(inputs))[1] for trial in range(trials)]
-    return min(times_s) / min(known)
+    return min(times_s), min(known)
 
 
 def estimate(session: Session, inputs: Sequence[Inputs]) -> float:

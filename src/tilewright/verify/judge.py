@@ -83,6 +83,12 @@ def judge(truth: Truth, outcome: Outcome, *, truncating_bf16: bool = False, devi
     interpreter); the rounding floor of bfloat16 outputs is then one unit, one-sided, and that bias is no error.
     `device`: where outputs must live ("cpu", "cuda"), None to accept any.
     """
+    left = [path for path in truth.changes if path not in outcome.changed]
+    if left:
+        return _fail(
+            Status.INCORRECT_NUMERICAL, left[0], f"the call left {left[0]} as it was; the reference changes it"
+        )
+    outcome = _followed(truth, outcome)
     finding = _structure(truth, outcome, device) or _side_effects(truth, outcome)
     if finding is not None:
         return finding
@@ -100,6 +106,17 @@ def judge(truth: Truth, outcome: Outcome, *, truncating_bf16: bool = False, devi
         if max(found.margins.values(), default=0.0) >= max(best.margins.values(), default=0.0):
             best = found
     return Judgement(best.status, best.error, best.allowed, best.detail, best.output, best.rule, margins, best.checks)
+
+
+def _followed(truth: Truth, outcome: Outcome) -> Outcome:
+    """The outcome whose outputs are those of the call, and then the arguments that the reference changes too."""
+    values = tuple(outcome.changed[path] for path in truth.changes)
+    metas = tuple(
+        replace(outcome.metas[0], is_tensor=True, shape=tuple(v.shape), dtype=str(v.dtype).removeprefix("torch."),
+                stride=tuple(v.stride()), device=v.device.type, aliases=(), aliases_outputs=())
+        for v in values if outcome.metas
+    )  # fmt: skip
+    return replace(outcome, outputs=(*outcome.outputs, *values), metas=(*outcome.metas, *metas))
 
 
 def _fail(status: Status, output: str, detail: str) -> Judgement:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
-from ..problem import Inputs, Problem
+from ..problem import Inputs, Problem, as_tuple
 from .arithmetic import Wide
 from .noise import Layout, grid_of
 from .outputs import PACKED, OutputTruth, begin, same_values
@@ -22,7 +23,9 @@ from .runs import add_lucky_runs, add_runs, bracket, run
 @dataclass
 class Truth:
     """All outputs of one call, then the gradients by name; `finite` is whether every float output is; `aliases` are
-    the input paths each output of the reference shares storage with, `mutates` the inputs that it changes itself."""
+    the input paths each output of the reference shares storage with, `mutates` the inputs that it changes itself.
+    Where these are arguments, what they come to is judged like an output: `changes` names them, in the order in which
+    they stand at the end of `outputs`."""
 
     outputs: tuple[OutputTruth, ...]
     grads: dict[str, OutputTruth]
@@ -30,6 +33,7 @@ class Truth:
     aliases: tuple[frozenset[str], ...] = ()
     mutates: frozenset[str] = frozenset()
     working: tuple[torch.Tensor, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -44,6 +48,7 @@ def make_truth(
     grads: Sequence[str] = (),
     grad_outputs: Sequence[torch.Tensor] | None = None,
     device: torch.device | None = None,
+    follow: bool = True,
 ) -> Truth:
     """Run the reference in float64, at the working dtype and in float32, and return what is right and how exactly the
     reference itself meets it. `grads` names arguments (or state) whose gradients are wanted, for `grad_outputs`. The
@@ -76,9 +81,31 @@ def make_truth(
     cut = len(best.outputs)
     aliases = tuple(_shares(o, fresh) for o in working.outputs)
     changed = frozenset(p for p, t in fresh.tensors().items() if not same_values(t, inputs.tensors()[p]))
+    followed = tuple(f"args.{n}" for n in inputs.args if f"args.{n}" in changed)
+    if followed and follow and not grads:
+        found_too = make_truth(_with_changes(problem, inputs, names, followed), inputs, device=device, follow=False)
+        return replace(found_too, changes=followed)
     grad_truths = dict(zip(best.grads, truths[cut:], strict=True))
     outputs = tuple(o.detach().cpu() for o in working.outputs)
     return Truth(tuple(truths[:cut]), grad_truths, finite, aliases, changed, outputs)
+
+
+def _with_changes(problem: Problem, inputs: Inputs, names: Sequence[str], followed: Sequence[str]) -> Problem:
+    """The problem whose outputs are those of `problem`, and then the arguments `followed` after the call."""
+    places = [list(inputs.args).index(path.removeprefix("args.")) for path in followed]
+    reference: Any = problem.reference
+    if problem.kind == "module":
+
+        class Followed(reference):
+            def forward(self, *args: Any) -> tuple[Any, ...]:
+                return (*as_tuple(super().forward(*args)), *(args[i] for i in places))
+
+        return problem.with_(reference=Followed, outputs=(*names, *followed))
+
+    def call(*args: Any) -> tuple[Any, ...]:
+        return (*as_tuple(reference(*args)), *(args[i] for i in places))
+
+    return problem.with_(reference=call, outputs=(*names, *followed))
 
 
 def _random_truth(problem: Problem, inputs: Inputs) -> Truth:
