@@ -303,7 +303,7 @@ BAD_TASKS = {
     "another language": (TASK_YML.replace('"py"', '"cu"'), "the language is 'cu'"),
     "a file outside": (TASK_YML.replace("../utils.py", "../../../etc/passwd.py"), "lies outside"),
     "no reference": (TASK_YML.replace('"reference.py", "source"', '"other.py", "source"'), "no reference.py"),
-    "cases with lists": (TASK_YML.replace('"shift": 1.5', '"shift": [1]'), "neither numbers nor words"),
+    "cases with lists": (TASK_YML.replace('"shift": 1.5', '"shift": {1: 2}'), "neither numbers nor words"),
     "a tag": ("a: !!python/object/apply:os.system ['true']\n", "is not YAML"),
 }
 

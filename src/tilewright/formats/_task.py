@@ -71,9 +71,15 @@ def _cases(data: Mapping[Any, Any], path: str) -> Iterator[tuple[str, dict[str, 
         for case in listed:
             if not isinstance(case, dict) or not all(isinstance(k, str) and k.isidentifier() for k in case):
                 raise InputError(f"{path}: a case of {kind} must map the arguments of generate_input to values")
-            if not all(isinstance(v, bool | int | float | str | None) for v in case.values()):
-                raise InputError(f"{path}: a case of {kind} has values that are neither numbers nor words")
+            if not all(_plain(v) or (isinstance(v, list) and all(map(_plain, v))) for v in case.values()):
+                raise InputError(
+                    f"{path}: a case of {kind} has values that are neither numbers nor words, nor lists of them"
+                )
             yield kind, case
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str | None)
 
 
 def _files(folder: Path, data: Mapping[Any, Any], path: str) -> dict[str, str]:

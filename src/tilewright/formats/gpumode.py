@@ -140,7 +140,8 @@ def generated(module: Any, data: dict[str, Any], case: dict[str, Any], generator
 
     from .kernelbench import seeded, written
 
-    seed = int(torch.randint(1, 2**30, (), generator=generator))
+    # Of the size that their own have: some generators compute with the seed, and lose all digits with a large one.
+    seed = int(torch.randint(1, 2**16, (), generator=generator))
     with seeded(seed), written():
         return module.reference.generate_input(**case, **({"seed": seed} if data["seeded"] else {}))
 
