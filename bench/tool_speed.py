@@ -89,7 +89,8 @@ def small_check(folder: Path) -> float:
     candidate = Candidate(name="pair", source=source, entry="ModelNew", kind="module")
     start = time.perf_counter()
     with Evaluator(problem) as evaluator:
-        assert evaluator.evaluate(candidate).passed
+        record = evaluator.evaluate(candidate)
+        assert record.passed, record.verdict
     return time.perf_counter() - start
 
 

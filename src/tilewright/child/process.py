@@ -24,7 +24,7 @@ from .answers import failure_of
 from .arena import Arena
 from .captured import Captured
 from .leftovers import Scratch
-from .watch import Watch
+from .watch import Watch, children
 from .wire import SEND_S, Asker, WireError, WireForged, WireTimeout
 
 _IDLE_BLOCKS, _IDLE_CALLS = 7, 256  # how often, and how long a schedule is sent
@@ -119,6 +119,14 @@ class Child:
     def pid(self) -> int:
         """Of the process at the top of the child's own, as this process sees it."""
         return self._process.pid
+
+    @functools.cached_property
+    def worker(self) -> int | None:
+        """The process that runs candidates, at the end of the chain that keeps it; None where it cannot be told."""
+        found = self.pid
+        while below := children(found):
+            found = below[0]
+        return found if found != self.pid or "namespaces" not in self.sandbox else None
 
     @functools.cached_property
     def latency_s(self) -> float:

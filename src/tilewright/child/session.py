@@ -14,7 +14,7 @@ from ..problem import Inputs, Problem
 from .answers import OutputMeta, count_of, failure_of, kernels_of, metas_of, plain, seconds_of, written_of
 from .arena import ArenaFull, Region, span_bytes
 from .process import Child, Limits
-from .watch import Watch
+from .watch import Excuse, Watch
 
 _STAMPS = 4096  # the longest timed block, in calls
 _SPARE_BYTES = 32 << 20
@@ -91,7 +91,7 @@ class Session:
             self._room = room
             self._out = child.arena.take(room.parts * room.part_bytes)
             self._base = child.arena.mark()
-            self._latency_s = child.latency_s
+            self._latency_s, self._worker = child.latency_s, child.worker  # as they are without a candidate
             start = time.perf_counter()
             child.ask("load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
             self.load_s = time.perf_counter() - start
@@ -182,11 +182,12 @@ class Session:
         for slot, content in (late or {}).items():
             self._rewrite(placed[slot], content)
         self.child.arena.settle()
-        watch = Watch()
+        watch, excuse = Watch(), Excuse(None if on_gpu else self._worker)
         go = {"replays": replays} if on_gpu else {"schedule": list(schedule), "stop_after_ns": int(stop_after_s * 1e9)}
         self.child.tell("go", **go)
         ended = self._note("ended", patience)
         parent_s, told_ns = watch.spent_s(), time.perf_counter_ns()
+        excuse.stop()
         answer = self.child.answer(self.child.limits.call_s)
         answered_s = watch.spent_s()
         if on_gpu:
@@ -202,6 +203,7 @@ class Session:
         last = placed[schedule[done - 1]]
         outcome = self._outcome(answer, last, regions, (), [])
         claimed_s = (stamps[-1] - stamps[0]) / 1e9
+        parent_s -= min(excuse.of(claimed_s, self.child.threads), max(0.0, parent_s - claimed_s))
         inside = watch.begun_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) > 0
         return TimedBlock(
             calls, tuple(schedule[:done]), claimed_s, parent_s, inside, schedule[done - 1], outcome,
