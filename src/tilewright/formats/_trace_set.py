@@ -11,7 +11,6 @@ import difflib
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,79 +34,16 @@ from ._trace import (
     read_lines,
     resolve_axes,
 )
+from ._trace_files import Found, files_below, find
 from ._trace_inputs import bytes_of, draw, dtype_of
 
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["DATA", "bind", "find", "holds", "offers", "parts_of", "pose", "safe_name", "survey", "wanted_by"]
+
 DATA = "PROBLEM_DATA"
-MOST_FILES = 20_000
-_SOL_FIELDS = ("custom_inputs_entrypoint", "hf_id")
 _WORKLOAD_FILES = ("workload.jsonl", "workloads.jsonl")
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a path names: the definitions there, the folder that relative paths start from, and, where the path is a
-    solution's own, that solution."""
-
-    dialect: str
-    definitions: tuple[Path, ...]
-    root: Path
-    solution: Path | None = None
-
-
-def find(path: Path) -> Found | None:
-    """Return what the folder or JSON file `path` holds of either dialect; None when it is something else."""
-    if path.is_dir():
-        if (path / "definition.json").is_file():
-            return Found("sol", (path / "definition.json",), path)
-        if (path / "definitions").is_dir():
-            return Found("flashinfer", tuple(_files(path / "definitions", ".json")), path)
-        return None
-    if path.suffix == ".jsonl":
-        raise InputError(f"{path} has workloads or traces; name the definition or the folder that they belong to")
-    if path.suffix != ".json" or not path.is_file():
-        return None
-    data = read_json(path)
-    if isinstance(data, dict) and "spec" in data and "sources" in data:
-        return _of_solution(path, data)
-    if isinstance(data, dict) and "axes" in data and "inputs" in data:
-        root = _above(path, "definitions") or path.parent
-        return Found(_dialect(path, data), (path,), root)
-    raise InputError(f"{path} is neither a definition (axes, inputs, reference) nor a solution (spec, sources)")
-
-
-def _of_solution(path: Path, data: dict[str, Any]) -> Found:
-    spec = data["spec"]
-    dialect = "sol" if isinstance(spec, dict) and "languages" in spec else "flashinfer"
-    root = _above(path, "solutions")
-    if root is not None and (root / "definitions").is_dir():
-        named = tuple(p for p in _files(root / "definitions", ".json") if p.stem == data.get("definition"))
-        return Found(dialect, named, root, path)
-    beside = path.with_name("definition.json")
-    return Found(dialect, (beside,) if beside.is_file() else (), path.parent, path)
-
-
-def _dialect(path: Path, data: dict[str, Any]) -> str:
-    axes = data["axes"].values() if isinstance(data["axes"], dict) else ()
-    computed = any(isinstance(a, dict) and a.get("type") == "expr" for a in axes)
-    return "sol" if computed or path.name == "definition.json" or any(f in data for f in _SOL_FIELDS) else "flashinfer"
-
-
-def _above(path: Path, folder: str) -> Path | None:
-    """Return the folder that holds the outermost `folder` on the way up from `path`."""
-    for parent in path.absolute().parents:
-        if parent.name == folder:
-            return parent.parent
-    return None
-
-
-def _files(folder: Path, suffix: str) -> Iterator[Path]:
-    for count, path in enumerate(sorted(folder.rglob(f"*{suffix}"))):
-        if count >= MOST_FILES:
-            raise InputError(f"{folder} has more than {MOST_FILES} files; name one of its definitions")
-        yield path
 
 
 def pose(found: Found, target: str, wanted: str, timeout_s: float) -> Problem:
@@ -145,7 +81,7 @@ def _entries(found: Found, path: Path, definition: Definition) -> list[WorkloadE
     beside = [path.with_name(n) for n in _WORKLOAD_FILES] + [path.with_suffix(".jsonl")]
     files = [p for p in beside if p.is_file()]
     if (found.root / "workloads").is_dir():
-        files += [p for p in _files(found.root / "workloads", ".jsonl") if p.stem == definition.name]
+        files += [p for p in files_below(found.root / "workloads", ".jsonl") if p.stem == definition.name]
     entries = []
     for file in dict.fromkeys(files):
         for number, data in enumerate(read_lines(file), 1):
@@ -331,5 +267,5 @@ def offers(found: Found, problem: Problem) -> tuple[Candidate, ...]:
 
 def _solution_files(found: Found) -> Iterator[Path]:
     if (found.root / "solutions").is_dir():
-        yield from _files(found.root / "solutions", ".json")
+        yield from files_below(found.root / "solutions", ".json")
     yield from sorted(found.root.glob("solution*.json"))
