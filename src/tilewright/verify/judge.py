@@ -18,7 +18,7 @@ from .limits import FEWEST_IN_COLUMN, MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits, 
 from .noise import Sums
 from .outputs import OutputTruth, error_of, error_sums
 from .rounding import FINITE, STORED_ONLY, classes, ulp
-from .truth import Truth
+from .truth import Truth, overlaps
 from .verdict import RuleCheck
 
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ def _side_effects(truth: Truth, outcome: Outcome) -> Judgement | None:
         extra = [p for p in meta.aliases if p not in truth.aliases[index]]
         if extra:
             return _fail(Status.ALIASED_OUTPUT, right.name, f"{right.name} shares memory with {', '.join(extra)}")
+        if index < len(truth.overlapping) and not truth.overlapping[index] and overlaps(meta.shape, meta.stride):
+            return _fail(Status.ALIASED_OUTPUT, right.name, f"elements of {right.name} share memory with each other")
         others = [truth.outputs[i].name for i in meta.aliases_outputs if i != index and not _shared(truth, index, i)]
         if others:
             return _fail(Status.ALIASED_OUTPUT, right.name, f"{right.name} shares memory with {', '.join(others)}")

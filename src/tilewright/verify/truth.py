@@ -34,6 +34,7 @@ class Truth:
     mutates: frozenset[str] = frozenset()
     working: tuple[torch.Tensor, ...] = ()
     changes: tuple[str, ...] = ()
+    overlapping: tuple[bool, ...] = ()  # whether elements of an output of the reference share memory
 
     @property
     def nbytes(self) -> int:
@@ -87,7 +88,13 @@ def make_truth(
         return replace(found_too, changes=followed)
     grad_truths = dict(zip(best.grads, truths[cut:], strict=True))
     outputs = tuple(o.detach().cpu() for o in working.outputs)
-    return Truth(tuple(truths[:cut]), grad_truths, finite, aliases, changed, outputs)
+    overlapping = tuple(overlaps(o.shape, o.stride()) for o in working.outputs)
+    return Truth(tuple(truths[:cut]), grad_truths, finite, aliases, changed, outputs, overlapping=overlapping)
+
+
+def overlaps(shape: Sequence[int], stride: Sequence[int]) -> bool:
+    """Whether a tensor is stretched: elements of it lie in the same memory."""
+    return 0 not in shape and any(s == 0 and n > 1 for n, s in zip(shape, stride, strict=False))
 
 
 def _with_changes(problem: Problem, inputs: Inputs, names: Sequence[str], followed: Sequence[str]) -> Problem:
