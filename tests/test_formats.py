@@ -65,6 +65,31 @@ def test_weights_are_random_and_never_default() -> None:
     assert not torch.equal(state["2.weight"], torch.zeros(64, 64))
 
 
+def test_two_names_of_one_weight_keep_one_value(write: Write) -> None:
+    path = write(
+        "tied.py",
+        """
+        import torch
+        class Model(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a = torch.nn.Linear(4, 4, bias=False)
+                self.b = torch.nn.Linear(4, 4, bias=False)
+                self.a.weight = self.b.weight = torch.nn.Parameter(torch.ones(4, 4))
+            def forward(self, x):
+                return self.b(self.a(x))
+        def get_inputs():
+            return [torch.rand(3, 4)]
+        """,
+    )
+    problem = formats.load_problem(path)
+    call = problem.make_inputs(problem.workloads[0], 0)
+    weight = call.state["a.weight"]
+    assert weight.std() > 0.05
+    assert torch.equal(weight, call.state["b.weight"])
+    assert torch.allclose(problem.run(call)[0], call.args["x"] @ weight.T @ weight.T)
+
+
 def test_a_problem_survives_json_and_is_bound_again(problem_file: str) -> None:
     problem = formats.load_problem(problem_file)
     data = Problem.from_json(problem.to_json())

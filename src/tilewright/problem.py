@@ -179,7 +179,9 @@ class Problem(Noun):
             if len(dtypes) == 1:
                 module = module.to(dtypes.pop())
             if call.state:
-                result = torch.func.functional_call(module, dict(call.state), tuple(call.args.values()))
+                tied = not set(module.state_dict()) <= set(call.state)  # else each name has its value, tied ones too
+                args = tuple(call.args.values())
+                result = torch.func.functional_call(module, dict(call.state), args, tie_weights=tied)
             else:
                 result = module(*call.args.values())
         else:

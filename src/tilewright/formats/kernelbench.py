@@ -173,8 +173,13 @@ def random_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     import torch
 
     weights = {name for name, _ in module.named_parameters(remove_duplicate=False)}
-    state = {}
+    state: dict[str, torch.Tensor] = {}
+    first: dict[tuple[Any, ...], str] = {}
     for name, value in module.state_dict().items():
+        place = (value.untyped_storage()._cdata, value.storage_offset(), value.shape, value.stride())
+        if first.setdefault(place, name) != name:  # two names of one weight
+            state[name] = state[first[place]]
+            continue
         value = _on_cpu(value).detach().clone()
         leaf = name.rsplit(".", 1)[-1]
         if value.is_floating_point() and value.numel():
