@@ -69,6 +69,14 @@ def test_a_mutant_changes_its_operation_and_no_other() -> None:
     assert torch.equal(tripled, torch.relu(inputs.args["x"]) * 3)
 
 
+def test_what_changes_nothing_is_no_mutant() -> None:
+    def in_place(x: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros_like(x) + x.masked_fill(x > 1, float("-inf")).exp()
+        return total.add_(x)
+
+    assert found(in_place).weak == []
+
+
 def test_an_operation_that_later_ones_hide_is_named() -> None:
     weak = found(lambda x: torch.relu(torch.abs(x).exp())).weak
     assert len(weak) == 1 and weak[0].startswith("relu left out") and "passes on every family" in weak[0]

@@ -7,6 +7,7 @@ counted as they are called, is answered differently. A mutant that fails, or giv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,10 @@ class _Recorder(_Numbered):
         self.mutants: list[Mutant] = []
 
     def answer(self, number: int, func: Any, args: Any, kwargs: Any) -> Any:
+        neutral = _neutral(func.overloadpacket.__name__, args)
         result = func(*args, **kwargs)
+        if neutral:
+            return result
         first = result[0] if isinstance(result, tuple) and result else result
         if isinstance(first, torch.Tensor):
             self.mutants += _mutants(number, func.overloadpacket.__name__, args, first)
@@ -109,7 +113,8 @@ class _Mutated(_Numbered):
         if number != self.mutant.index:
             return func(*args, **kwargs)
         if self.mutant.kind == "keep":
-            result, kept = func(*args, **kwargs), args[self.mutant.position].clone()
+            kept = args[self.mutant.position].clone()  # before an operation that works in place
+            result = func(*args, **kwargs)
             first = result[0] if isinstance(result, tuple) else result
             kept = kept.expand(first.shape).to(first.dtype).clone()
             if func.overloadpacket.__name__.endswith("_"):
@@ -126,6 +131,15 @@ class _Mutated(_Numbered):
         return func(*changed, **kwargs)
 
 
+def _neutral(name: str, args: Sequence[Any]) -> bool:
+    """Whether one operand of a sum is all zeros, or of a product all ones: leaving that one out changes nothing."""
+    identity = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0}.get(name.rstrip("_"))
+    if identity is None:
+        return False
+    operands = args[:2] if name.rstrip("_") in ("add", "mul") else args[1:2]
+    return any(bool((a == identity).all()) if isinstance(a, torch.Tensor) else a == identity for a in operands)
+
+
 def _tensors(args: Sequence[Any]) -> list[int]:
     return [i for i, a in enumerate(args) if isinstance(a, torch.Tensor) and a.is_floating_point()]
 
@@ -134,7 +148,7 @@ def _mutants(number: int, name: str, args: Sequence[Any], result: torch.Tensor) 
     """What may be changed in one call of operation `name`."""
     tensors = [i for i in _tensors(args) if _fits(args[i], result)]
     constants = [i for i, a in enumerate(args) if i and isinstance(a, float | int) and not isinstance(a, bool)]
-    constants = [i for i in constants if _AXES.get(name) != i]
+    constants = [i for i in constants if _AXES.get(name) != i and math.isfinite(args[i])]
     guard = bool(constants) and all(abs(args[i]) <= GUARD for i in constants)
     plain = name.rstrip("_").lstrip("_") or name
     if name in _SUMS and len([a for a in args if isinstance(a, torch.Tensor)]) > 1:

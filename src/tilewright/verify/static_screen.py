@@ -257,9 +257,9 @@ def _reference_calls(tree: ast.AST, reference_source: str) -> Iterator[Suspicion
     for node in ast.walk(tree):
         if id(node) in kernels or not isinstance(node, ast.Call | ast.BinOp):
             continue
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if _opens_library(node.func.value) or ast.unparse(node.func.value) in libraries:
-                continue  # a function of the candidate's own library
+        owner = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+        if owner is not None and (_opens_library(owner) or ast.unparse(owner) in libraries):
+            continue  # a function of the candidate's own library
         for name, line in _called(ast.Expression(node)).items() if isinstance(node, ast.BinOp) else _one(node):
             if name in wanted and name not in _ORDINARY | own:
                 yield _suspicion(line, "reference's operation", name)
