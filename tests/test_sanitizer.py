@@ -56,9 +56,7 @@ def test_a_read_beyond_an_input_is_found_and_a_right_one_is_clean() -> None:
 
 @needs_runtime
 def test_a_candidate_that_hangs_or_raises_goes_without_this_evidence() -> None:
-    assert sanitize(candidate("SOURCE = ''\ndef f(x):\n    while True: pass"), CALLS, 8).fact.startswith(
-        "not finished"
-    )
+    assert sanitize(candidate("SOURCE = ''\ndef f(x):\n    while True: pass"), CALLS, 8).fact.startswith("not finished")
     raising = sanitize(candidate("SOURCE = ''\ndef f(x): raise ValueError('no')"), CALLS)
     assert raising.fact == "not finished: ValueError: no" and not raising.fault
 

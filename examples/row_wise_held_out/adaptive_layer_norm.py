@@ -1,4 +1,4 @@
-"""LayerNorm without weights, then a scale and a shift per image, as in a diffusion transformer (adaLN): 8 x 1024 x 1152.
+"""LayerNorm without weights, then scale and shift per image, as in a diffusion transformer (adaLN): 8 x 1024 x 1152.
 
 A problem in KernelBench's format. Try: tilewright optimize examples/row_wise_held_out/adaptive_layer_norm.py
 """
