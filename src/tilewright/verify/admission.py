@@ -55,7 +55,7 @@ def _copy(right: OutputTruth, inputs: Inputs) -> torch.Tensor | None:
 
 def _mean(right: OutputTruth, inputs: Inputs) -> torch.Tensor | None:
     value = right_values(right)
-    if value.ndim == 0 or not right.dtype.is_floating_point:
+    if value.ndim == 0 or value.shape[-1] < 2 or not right.dtype.is_floating_point:
         return None
     return value.double().mean(-1, keepdim=True).expand(value.shape).to(right.dtype)
 
