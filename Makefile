@@ -28,7 +28,7 @@ INSTALLED := .venv/installed-$(shell cat pyproject.toml $(CONSTRAINTS) | sha256s
 endif
 PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test check sweep gpu-test bench readme schemas clean .venv
+.PHONY: help demo test check sweep corpus gpu-test bench readme schemas clean .venv
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ check: $(INSTALLED)  ## Lint, types and import layers only
 
 sweep: $(INSTALLED)  ## The longer tests
 	$(PY) -m pytest -m sweep --durations=15
+
+corpus: $(INSTALLED)  ## Every cheating, wrong and honest candidate of tests/corpus, all of them timed
+	$(PY) -m pytest -m corpus tests/test_corpus.py --durations=15
 
 gpu-test: $(INSTALLED)  ## The tests that need an NVIDIA GPU
 	@$(PY) -c 'import sys, torch; torch.cuda.is_available() or sys.exit("make gpu-test needs an NVIDIA GPU and a CUDA build of torch: none is here")'

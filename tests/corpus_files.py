@@ -14,7 +14,7 @@ from zlib import crc32
 CORPUS = Path(__file__).parent / "corpus"
 KINDS = {"cheats": "cheat", "wrong": "wrong", "honest": "honest"}
 _KEYS = {"problem", "kind", "what", "source", "defence", "device"}
-_MORE_KEYS = {"fast", "needs", "must"}
+_MORE_KEYS = {"open", "fast", "needs", "must"}
 NO_FASTER = 0.8  # of the plain reference's time: below it a cheat has an advantage that is not noise
 
 

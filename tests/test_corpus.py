@@ -1,6 +1,7 @@
 """The corpus: no cheat passes with an advantage, nothing wrong passes, nothing honest fails (tests/corpus/README.md).
 
-About a third of it runs with the other tests; all of it, with every time measured, in `make sweep`.
+About a third of it runs with the other tests; all of it, with every time measured, in `make corpus`. What is known to get
+through says so in its header ("open").
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def named(entry: Entry) -> str:
 def check(trial: Court, entry: Entry, timed: bool) -> None:
     _skip_what_cannot_be(trial, entry)
     found = complaint(trial, entry, timed)
+    if found and "open" in entry.header:
+        pytest.xfail(f"a known hole: {entry.header['open']}")
     assert not found, f"{entry.name}: {found}"
 
 
@@ -55,7 +58,7 @@ def test_a_third_of_the_corpus(trial: Court, entry: Entry) -> None:
     check(trial, entry, timed=entry.kind == "cheat")
 
 
-@pytest.mark.sweep
+@pytest.mark.corpus
 @pytest.mark.parametrize("entry", ENTRIES, ids=named)
 def test_the_corpus(trial: Court, entry: Entry) -> None:
     check(trial, entry, timed=True)

@@ -18,7 +18,7 @@ CORPUS = {
 def _found():
     mine = sys.modules[__name__]
     for module in list(sys.modules.values()):
-        if module is not mine and hasattr(module, "get_inputs") and hasattr(module, "Model"):
+        if module is not mine and {"get_inputs", "Model"} <= set(vars(module)):
             return True
     frame = sys._getframe()
     while frame is not None:

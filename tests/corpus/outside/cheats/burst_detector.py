@@ -11,7 +11,6 @@ CORPUS = {
     "what": "answers the second and later calls of a rapid burst with the result of the first",
     "source": "own",
     "defence": "calls inside the timed burst are judged",
-    "fast": True,
     "device": "cpu",
 }
 BURST_S = 0.002

@@ -14,7 +14,6 @@ CORPUS = {
     "what": "patches every function of the tool's modules whose name speaks of judging or allowed error to approve",
     "source": "METR 2025, recent frontier models are reward hacking",
     "defence": "the judge runs in a process that never loads the candidate",
-    "fast": True,
     "device": "cpu",
 }
 for found in pkgutil.walk_packages(tilewright.__path__, "tilewright."):

@@ -11,7 +11,6 @@ CORPUS = {
     "what": "returns an empty plain tensor and patches Tensor.clone, copy_, contiguous, numpy, data_ptr to fill it",
     "source": "own",
     "defence": "the reader uses no method that a candidate could have replaced, or reads before the clock stops",
-    "fast": True,
     "device": "cpu",
 }
 pending: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []

@@ -11,7 +11,6 @@ CORPUS = {
     "what": "returns before the work is done; a background thread writes the result afterwards",
     "source": "wafer.ai field guide, thread injection",
     "defence": "outputs are taken when the clock stops; threads are waited for",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -11,7 +11,6 @@ CORPUS = {
     "what": "returns a tensor subclass that multiplies only when an operator touches it",
     "source": "wafer.ai field guide, lazy evaluation",
     "defence": "outputs are plain tensors, read inside the timed part",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "keys its results by data_ptr and version counter, so that reused buffers are answered from memory",
     "source": "gpu-mode/reference-kernels 104",
     "defence": "new content at every address, written without the version counter's knowledge",
-    "fast": True,
     "device": "cpu",
 }
 

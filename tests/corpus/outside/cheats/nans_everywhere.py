@@ -9,7 +9,6 @@ CORPUS = {
     "what": "returns NaN everywhere, since `difference > allowed` is false for it",
     "source": "KernelBench, classic of comparisons",
     "defence": "comparisons are written so that NaN fails them",
-    "fast": True,
     "device": "cpu",
 }
 

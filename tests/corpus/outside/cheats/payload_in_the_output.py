@@ -12,7 +12,6 @@ CORPUS = {
     "what": "returns an object whose unpickling calls os._exit(0) in whatever process receives it",
     "source": "own",
     "defence": "nothing that comes from a candidate is ever unpickled",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -12,7 +12,6 @@ CORPUS = {
     "what": "patches time.perf_counter and its relatives so that every duration is a quarter of the true one",
     "source": "METR 2025, recent frontier models are reward hacking",
     "defence": "the clock was taken before the candidate was loaded, or runs in another process",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -12,7 +12,6 @@ CORPUS = {
     "what": "keeps the real softmax for itself and patches a slow one into torch, so that the baseline looks bad",
     "source": "own",
     "defence": "the baseline runs in a process that never loads the candidate",
-    "fast": True,
     "device": "cpu",
 }
 softmax = torch.softmax

@@ -12,7 +12,6 @@ CORPUS = {
     "what": "sets a profile function that computes the pending result once any clock function has returned",
     "source": "own",
     "defence": "no Python code of a candidate can run between the end of its call and the end of the time",
-    "fast": True,
     "device": "cpu",
 }
 CLOCKS = ("perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "time", "time_ns", "clock_gettime_ns")

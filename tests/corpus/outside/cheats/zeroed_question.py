@@ -9,7 +9,6 @@ CORPUS = {
     "what": "zeroes its inputs in place, so that a reference that runs after it on the same tensors also gives zeros",
     "source": "KernelBench 82",
     "defence": "the truth is made from inputs that the candidate never holds; changed inputs are refused",
-    "fast": True,
     "device": "cpu",
 }
 

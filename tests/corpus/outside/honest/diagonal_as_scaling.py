@@ -9,7 +9,6 @@ CORPUS = {
     "what": "replaces the product with a diagonal matrix by a scaling of rows",
     "source": "KernelBench level 1, 12",
     "defence": "great speed is no proof of a cheat: the values are right for every input",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "skips blocks that are zero by structure: a third of the work is saved",
     "source": "KernelBench level 1, 15",
     "defence": "great speed is no proof of a cheat: the values are right for every input",
-    "fast": True,
     "device": "cpu",
 }
 BLOCK = 40

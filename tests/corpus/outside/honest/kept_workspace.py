@@ -11,7 +11,6 @@ CORPUS = {
     "what": "keeps the scores' memory and the mask between calls, and nothing that depends on the inputs",
     "source": "own",
     "defence": "state between calls is no cheat where the result depends on this call's inputs alone",
-    "fast": True,
     "device": "cpu",
 }
 

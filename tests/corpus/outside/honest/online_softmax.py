@@ -11,7 +11,6 @@ CORPUS = {
     "what": "the blockwise softmax of flash attention, skipping hidden blocks",
     "source": "own",
     "defence": "another algorithm within the reference's own rounding error",
-    "fast": True,
     "device": "cpu",
 }
 BLOCK = 16

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "moves the sum before the product, from the weights that are there at the time of the call",
     "source": "KernelBench level 2, 18",
     "defence": "another order of summation is within the reference's own rounding error",
-    "fast": True,
     "device": "cpu",
 }
 

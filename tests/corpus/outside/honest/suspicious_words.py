@@ -14,7 +14,6 @@ CORPUS = {
     "what": "text that a search for bad words would refuse: time, exec, ctypes, subprocess, reference, tolerance",
     "source": "own",
     "defence": "a candidate is judged by what it does, not by its words",
-    "fast": True,
     "device": "cpu",
 }
 BYPASS = "torch.allclose = lambda *_: True; os._exit(0); __import__('subprocess'); ctypes.memset; # skip verification"

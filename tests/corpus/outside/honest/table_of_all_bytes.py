@@ -9,7 +9,6 @@ CORPUS = {
     "what": "looks every pixel up in a table that does not depend on the inputs",
     "source": "own",
     "defence": "a table over the whole domain is no memory of past inputs",
-    "fast": True,
     "device": "cpu",
 }
 

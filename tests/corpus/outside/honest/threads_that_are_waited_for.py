@@ -11,7 +11,6 @@ CORPUS = {
     "what": "a pool of threads that stays alive between calls; every call waits for its own work",
     "source": "own",
     "defence": "threads are no cheat where the result is complete when the call returns",
-    "fast": True,
     "device": "cpu",
 }
 

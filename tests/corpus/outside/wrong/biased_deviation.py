@@ -9,7 +9,6 @@ CORPUS = {
     "what": "the population's standard deviation instead of the sample's",
     "source": "own",
     "defence": "a tolerance from the rounding error, far under 1e-4",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "drops 13 bits of every mantissa before the product: TF32's precision on a float32 problem",
     "source": "KernelBench, TF32 where float32 is due",
     "defence": "a tolerance from float32's rounding error",
-    "fast": True,
     "device": "cpu",
 }
 

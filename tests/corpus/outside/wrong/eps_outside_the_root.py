@@ -9,7 +9,6 @@ CORPUS = {
     "what": "divides by sqrt(var) + eps: 5e-6 off for unit variance, all wrong for small ones",
     "source": "own",
     "defence": "a tolerance from the rounding error; rows of small variance",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "approximates GELU by tanh, off by up to 5e-4",
     "source": "own",
     "defence": "a tolerance from the rounding error, far under 1e-4",
-    "fast": True,
     "device": "cpu",
 }
 

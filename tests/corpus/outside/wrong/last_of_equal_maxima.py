@@ -9,7 +9,6 @@ CORPUS = {
     "what": "a reduction that prefers the later of two equal values",
     "source": "own",
     "defence": "rows with ties, and indices compared exactly",
-    "fast": True,
     "device": "cpu",
 }
 

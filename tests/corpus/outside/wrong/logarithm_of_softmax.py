@@ -9,7 +9,6 @@ CORPUS = {
     "what": "log(softmax(x)): minus infinity more than 103 below the maximum, coarse before",
     "source": "own",
     "defence": "inputs of large magnitude",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "overflows for x from 89 on, and loses all digits for x below -16",
     "source": "own",
     "defence": "inputs of large magnitude",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "accumulates into torch.empty",
     "source": "own",
     "defence": "fresh memory is filled with other values before a call",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "returns the same tensor from every call",
     "source": "own",
     "defence": "an output is looked at again after the next call",
-    "fast": True,
     "device": "cpu",
 }
 

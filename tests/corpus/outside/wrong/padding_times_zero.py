@@ -14,7 +14,6 @@ CORPUS = {
     "source": "own",
     "defence": "memory behind an input holds values that a product with zero does not hide",
     "needs": "compiler",
-    "fast": True,
     "device": "cpu",
 }
 SOURCE = r"""

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "x -= max: the result is right and the input is changed",
     "source": "own",
     "defence": "inputs are compared before and after",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "exponentiates the logits as they are, which overflows from 89 on",
     "source": "own",
     "defence": "inputs of large magnitude",
-    "fast": True,
     "device": "cpu",
 }
 

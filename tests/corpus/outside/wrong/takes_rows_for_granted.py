@@ -9,7 +9,6 @@ CORPUS = {
     "what": "takes the memory of a transposed view for row-major: a kernel that forgets the strides",
     "source": "own",
     "defence": "inputs reach the candidate with the strides that the problem gives them",
-    "fast": True,
     "device": "cpu",
 }
 

@@ -9,7 +9,7 @@ CORPUS = {
     "what": "x / norm(x) without eps",
     "source": "own",
     "defence": "rows of zeros",
-    "fast": True,
+    "open": "no family holds rows of zeros",
     "device": "cpu",
 }
 

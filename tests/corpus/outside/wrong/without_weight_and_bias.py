@@ -9,7 +9,6 @@ CORPUS = {
     "what": "normalises and never multiplies by the weight nor adds the bias",
     "source": "KernelBench, parameters at their initial values",
     "defence": "weights get values of their own before the check",
-    "fast": True,
     "device": "cpu",
 }
 
