@@ -1,7 +1,7 @@
 """The corpus: no cheat passes with an advantage, nothing wrong passes, nothing honest fails (tests/corpus/README.md).
 
-About a third of it runs with the other tests; all of it, with every time measured, in `make corpus`. What is known to get
-through says so in its header ("open").
+About a third of it runs with the other tests; all of it, with every time measured, in `make corpus`. What is known to
+get through says so in its header ("open").
 """
 
 from __future__ import annotations
