@@ -48,7 +48,8 @@ class InProcess:
         before = flat(inputs)
         mutated = tuple(p for p, t in flat(own).items() if not same_bytes(t.detach(), before[p]))
         metas = tuple(_meta(i, o, outputs, flat(own)) for i, o in enumerate(outputs))
-        return Outcome(copies, metas, mutated, (), found, stable)
+        changed = {path: flat(own)[path].detach().clone() for path in mutated}
+        return Outcome(copies, metas, mutated, (), found, stable, changed)
 
 
 def _meta(index: int, output: Any, outputs: Sequence[Any], inputs: dict[str, torch.Tensor]) -> OutputMeta:

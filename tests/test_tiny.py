@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import tilewright as tw
-from tilewright.measure import Effort, pace
 from tilewright.optimize import proposers
 from tilewright.record import Store
 
@@ -66,13 +64,7 @@ def few_proposers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposers, "names", lambda stage=None: chosen.get(stage, ["eager", "user", "parameters"]))
 
 
-@pytest.fixture
-def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time for as long as a kernel of microseconds needs, not as one of milliseconds does."""
-    monkeypatch.setattr(pace, "CPU", replace(pace.CPU, search=Effort(budget_s=0.1, block_s=0.01)))
-
-
-@pytest.mark.usefixtures("few_proposers", "known_machine", "short_blocks")
+@pytest.mark.usefixtures("few_proposers", "known_machine")
 def test_from_problem_to_report(write: Callable[[str, str], str], tmp_path: Path) -> None:
     problem, kernel = write("share.py", PROBLEM), write("my_kernel.py", KERNEL)
     said: list[str] = []
