@@ -28,6 +28,8 @@ from tilewright.formats import InputError, _probe_main, _trace_set, gpumode, ker
 from tilewright.formats._files import load_files
 from tilewright.formats._trace import Trace, parse
 from tilewright.problem import Inputs, Problem, Workload
+from tilewright.verify import judge, make_truth
+from tilewright.verify.admission import outcome_of
 
 
 @pytest.fixture(autouse=True)
@@ -170,8 +172,9 @@ def test_a_module_with_weights_becomes_a_function_of_them(tmp_path: Path) -> Non
     call = back.make_inputs(back.workloads[0], 0)
     x, weight, bias = call.args.values()
     right = (x @ weight.T + bias).relu()
-    assert torch.allclose(back.run(call)[0], right, atol=1e-5)
-    assert torch.allclose(outputs(there.source, there.entry, [x, weight, bias])[0], right, atol=1e-5)
+    truth = make_truth(back, call)
+    assert judge(truth, outcome_of([right])).passed
+    assert judge(truth, outcome_of([outputs(there.source, there.entry, [x, weight, bias])[0]])).passed
 
 
 def test_a_submission_is_written_back_as_it_was_and_a_kernel_becomes_one(tmp_path: Path) -> None:
@@ -188,7 +191,8 @@ def test_a_submission_is_written_back_as_it_was_and_a_kernel_becomes_one(tmp_pat
     call = problem.make_inputs(problem.workloads[0], 1)
     x, shift, weights, shape = call.args.values()
     data = (x, {"shift": shift, "weights": [weights]}, torch.empty(shape))
-    assert torch.allclose(outputs(text, "custom_kernel", [data])[0], problem.run(call)[0], atol=1e-4)
+    made = outputs(text, "custom_kernel", [data])[0]
+    assert judge(make_truth(problem, call), outcome_of([made])).passed
 
 
 def test_the_exported_checker_tells_right_from_wrong() -> None:
