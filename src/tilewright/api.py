@@ -18,7 +18,7 @@ from . import bench_rows, check_rows, formats, ops, targets
 from .build import ToolMissing
 from .build.cpp import CompileError
 from .candidate import CandidateError, Status
-from .child import nursery
+from .child import probes
 from .device import Device, DeviceUnavailable, calibrate, detect, environment
 from .device.machine import available_memory_bytes, gpus_like
 from .evaluate import CannotDo
@@ -84,7 +84,7 @@ def check(
     if tier not in TIERS:
         raise InputError(f"there is no tier {tier!r}; choose one of {', '.join(TIERS)}")
     _check_archs(target_archs)
-    nursery.start()  # it imports torch while the files are read
+    probes.use()  # what imports torch while the files are read
     machine = _device(device)
     found = targets.resolve(target, problem, load_timeout_s)
     if not found.candidates:
@@ -118,7 +118,7 @@ def bench(
     for name in baselines:
         if name not in bench_rows.BASELINES:
             raise InputError(f"there is no baseline {name!r}; choose from {', '.join(bench_rows.BASELINES)}")
-    nursery.start()
+    probes.use()
     machine = _device(device)
     names = [targets_] if isinstance(targets_, str) else list(targets_)
     resolved = [targets.resolve(name, problem, load_timeout_s) for name in names]
@@ -184,7 +184,7 @@ def optimize(
         return search_run.go_on(resume, budget_s, started_s, allow_weak_sandbox, progress)
     if target is None:
         raise InputError("optimize needs a target, or resume=RUN")
-    nursery.start()
+    probes.use()
     budget_s, machine = seconds(budget or "60s"), _device(device)
     kind, gpus = machine.kind, _gpus(device, machine, str(workers))
     found = targets.resolve(target, problem, load_timeout_s)
@@ -211,16 +211,25 @@ def optimize(
 
 
 @_answers
-def validate(problem: str, *, load_timeout_s: float = LOAD_TIMEOUT_S, seed: int = 0) -> ValidationResult:
-    """Say whether `problem` tells right from wrong: degenerate answers and mutated references must all fail on it."""
+def validate(
+    problem: str, *, load_timeout_s: float = LOAD_TIMEOUT_S, seed: int = 0, progress: Say | None = None
+) -> ValidationResult:
+    """Say whether `problem` tells right from wrong: degenerate answers and mutated references must all fail on it.
+
+    `progress` is told what is done next, for the first time when the problem has been read."""
     from .verify import validation
 
     posed = formats.load_problem(problem, load_timeout_s)
     _refuse_unknown_invariants(posed)
     workloads = targets.choose_workloads(posed, None, "cpu")
     limit_bytes = available_memory_bytes() // 2
+
+    def say(stage: str) -> None:
+        _say(progress, f"{posed.name}: {stage}")
+
     try:
-        found = [validation.validate(posed, w, seed, limit_bytes) for w in workloads]
+        say("the memory that it needs")
+        found = [validation.validate(posed, w, seed, limit_bytes, say) for w in workloads]
     except validation.TooLarge as error:
         raise MachineError(str(error)) from error
     except CandidateError as error:

@@ -250,7 +250,7 @@ def problem_validate(
     """
     from . import api
 
-    _finish(lambda: api.validate(problem, load_timeout_s=load_timeout), "validation", json)
+    _finish(lambda: api.validate(problem, load_timeout_s=load_timeout, progress=_say), "validation", json)
 
 
 @app.command()

@@ -88,11 +88,13 @@ class Nursery:
         folder: str,
         environment: dict[str, str],
         compiler: dict[str, Any] | None = None,
+        probe: bool = False,
     ) -> Born:
-        """Fork a child that runs `program` with its socket and its arena as `descriptors`, or a `compiler` with none.
-        OSError when it cannot."""
+        """Fork a child that runs `program` with its socket and its arena as `descriptors`, a `compiler` with none, or
+        a `probe` with the two that it reads from and reports to. OSError when it cannot."""
         pipes = [os.pipe() for _ in range(3)]  # what it prints, and how it ended
-        request = json.dumps({"folder": folder, "environment": environment, "compiler": compiler}).encode()
+        wanted = {"folder": folder, "environment": environment, "compiler": compiler, "probe": probe}
+        request = json.dumps(wanted).encode()
         try:
             with self._asking:
                 socket.send_fds(self._control, [request], [*descriptors, *(write for _, write in pipes)])
@@ -133,13 +135,17 @@ def start(what: str = CHILDREN) -> Nursery:
 
 
 def bear(
-    descriptors: tuple[int, ...], folder: str, environment: dict[str, str], compiler: dict[str, Any] | None = None
+    descriptors: tuple[int, ...],
+    folder: str,
+    environment: dict[str, str],
+    compiler: dict[str, Any] | None = None,
+    probe: bool = False,
 ) -> Born:
     """Fork a child, from a new nursery where the old one was killed. OSError when that fails too."""
     what = COMPILERS if compiler else CHILDREN
     with contextlib.suppress(OSError):
-        return start(what).bear(descriptors, folder, environment, compiler)
-    return start(what).bear(descriptors, folder, environment, compiler)
+        return start(what).bear(descriptors, folder, environment, compiler, probe)
+    return start(what).bear(descriptors, folder, environment, compiler, probe)
 
 
 def _forget() -> None:

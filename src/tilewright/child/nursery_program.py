@@ -2,16 +2,18 @@
 torch, forks compilers.
 
 Started as `python -I -m tilewright.child.nursery_program children|compilers CONTROL_FD`. A request is one packet
-{folder, environment, compiler} with its descriptors: the child's socket and arena, its stdout and stderr, and where to
-write how it ended. It is answered with the child's process id. A request for a compiler has no socket and no arena: it
-is run behind the wall. When the control socket is closed the owner has ended, and so does everything here; scratch
-folders go too.
+{folder, environment, compiler, probe} with its descriptors: the child's socket and arena, its stdout and stderr, and
+where to write how it ended. It is answered with the child's process id. A request for a compiler has no socket and no
+arena: it is run behind the wall. One for a probe has two of its own: what the owner trusts runs there, without a wall,
+so that the owner meets no surprise. When the control socket is closed the owner has ended, and so does everything here;
+scratch folders go too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import json
 import os
 import resource
@@ -83,7 +85,8 @@ def _bear(control: socket.socket, told: dict[int, int], folders: set[str]) -> bo
         told.clear()
         folders.clear()
         _become_child(request, *descriptors)
-    folders.add(os.path.dirname(request["folder"]))
+    if not request["probe"]:
+        folders.add(os.path.dirname(request["folder"]))
     told[pid] = descriptors.pop()
     for descriptor in descriptors:
         os.close(descriptor)
@@ -117,12 +120,26 @@ def _become_child(request: dict[str, Any], *descriptors: int) -> None:
         tempfile.tempdir = None
         if request["compiler"]:
             _become_compiler(**request["compiler"])
+        if request["probe"]:
+            _become_probe(*own)
         program.run(*own)
     except BaseException:  # noqa: BLE001 (the owner reads it where the child prints)
         traceback.print_exc()
         sys.stderr.flush()
     finally:
         os._exit(1)
+
+
+def _become_probe(request_fd: int, report_fd: int) -> NoReturn:
+    """Run the probe's own file, without the package around it, whose import takes longer than most probes."""
+    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "formats", "_probe_main.py")
+    spec = importlib.util.spec_from_file_location("probe", path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["__main__"] = probe = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(probe)
+    probe.main(request_fd, report_fd)
+    os._exit(0)
 
 
 def _become_compiler(command: list[str], wall: dict[str, Any], memory_bytes: int, cpu_s: int) -> NoReturn:

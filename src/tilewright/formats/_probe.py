@@ -14,10 +14,12 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from ._errors import InputError, MachineError
 from ._source import Source
@@ -47,32 +49,70 @@ def probe(source: Source, format: str, timeout_s: float = LOAD_TIMEOUT_S) -> dic
 
     Raises InputError (the file is at fault) or MachineError (no GPU, too little memory), with one line each.
     """
-    read_fd, write_fd = os.pipe()
     request = {
         "path": source.path,
         "text": source.text,
         "format": format,
         "memory_bytes": available_bytes(),
-        "report_fd": write_fd,
         "forward_s": min(FORWARD_S, timeout_s / 2),
+        "modules": [p or os.getcwd() for p in sys.path],
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-P", str(Path(__file__).with_name("_probe_main.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=(write_fd,),
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
-    os.close(write_fd)
+    asked, report = _pipe_with(json.dumps(request).encode()), os.pipe()
     try:
-        messages, printed, timed_out = _watch(process, read_fd, request, timeout_s)
+        process = launch(asked, report[1])
+    except BaseException:
+        os.close(report[0])
+        raise
+    finally:
+        os.close(asked)
+        os.close(report[1])
+    try:
+        messages, printed, timed_out = _watch(process, report[0], timeout_s)
     finally:
         _end(process)
     if printed > OUTPUT_LIMIT_BYTES:
         logging.getLogger("tilewright").warning("%s printed %.0f MB; it was discarded", source.path, printed / 2**20)
-    return _judge(source, messages, timed_out, process.returncode, timeout_s)
+    return _judge(source, messages, timed_out, process.wait(), timeout_s)
+
+
+class Launched(Protocol):
+    """A process under way, in a group of its own: by the words of subprocess.Popen."""
+
+    pid: int
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    @property
+    def stderr(self) -> IO[bytes] | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+def start_afresh(request_fd: int, report_fd: int) -> Launched:
+    """Run `_probe_main` in a fresh interpreter; it reads its request from one descriptor and reports to the other."""
+    return subprocess.Popen(
+        [sys.executable, "-P", str(Path(__file__).with_name("_probe_main.py")), str(request_fd), str(report_fd)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=(request_fd, report_fd),
+        start_new_session=True,
+    )
+
+
+# Who has a process at hand that has imported torch already puts a quicker way here (child.probes).
+launch: Callable[[int, int], Launched] = start_afresh
+
+
+def _pipe_with(content: bytes) -> int:
+    """A descriptor that `content` can be read from, however long it is."""
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        return os.dup(file.fileno())
 
 
 def available_bytes() -> int:
@@ -114,23 +154,19 @@ def _sizes(message: str) -> str:
     return f"it asks for {int(asked[1]) / 2**30:.1f} GiB at once, and {have}" if asked else have
 
 
-def _watch(
-    process: subprocess.Popen[bytes], read_fd: int, request: dict[str, Any], timeout_s: float
-) -> tuple[list[dict[str, Any]], int, bool]:
-    """Feed the request, drain output and reports; return (messages, bytes printed, whether it timed out)."""
+def _watch(process: Launched, report_fd: int, timeout_s: float) -> tuple[list[dict[str, Any]], int, bool]:
+    """Drain output and reports; return (messages, bytes printed, whether it timed out)."""
     lines: list[bytes] = []
-    printed = [0]
-    assert process.stdin is not None
+    printed = [0, 0]
     assert process.stdout is not None
+    assert process.stderr is not None
     readers = [
-        threading.Thread(target=_read_lines, args=(os.fdopen(read_fd, "rb"), lines), daemon=True),
-        threading.Thread(target=_drain, args=(process.stdout, printed), daemon=True),
+        threading.Thread(target=_read_lines, args=(os.fdopen(report_fd, "rb"), lines), daemon=True),
+        threading.Thread(target=_drain, args=(process.stdout, printed, 0), daemon=True),
+        threading.Thread(target=_drain, args=(process.stderr, printed, 1), daemon=True),
     ]
     for reader in readers:
         reader.start()
-    with contextlib.suppress(BrokenPipeError):  # it died at once: its exit code tells
-        process.stdin.write(json.dumps(request).encode())
-        process.stdin.close()
     deadline = time.monotonic() + timeout_s
     import torch  # noqa: F401 - takes a second that the probe needs too, so both take it at once
 
@@ -142,7 +178,7 @@ def _watch(
     _end(process)
     for reader in readers:
         reader.join(2.0)
-    return [json.loads(line) for line in lines if line.startswith(b"{")], printed[0], timed_out
+    return [json.loads(line) for line in lines if line.startswith(b"{")], sum(printed), timed_out
 
 
 def _read_lines(stream: IO[bytes], lines: list[bytes]) -> None:
@@ -150,17 +186,17 @@ def _read_lines(stream: IO[bytes], lines: list[bytes]) -> None:
         lines.extend(stream)
 
 
-def _drain(stream: IO[bytes], printed: list[int]) -> None:
+def _drain(stream: IO[bytes], printed: list[int], which: int) -> None:
     with stream:
-        while chunk := stream.read1(1 << 16):  # type: ignore[attr-defined]
-            printed[0] += len(chunk)
+        while chunk := os.read(stream.fileno(), 1 << 16):
+            printed[which] += len(chunk)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the whole process group and wait for its leader."""
+def _end(process: Launched) -> int:
+    """Kill the whole process group, wait for its leader, and return its exit code."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # it may be gone already
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    return process.wait()
 
 
 def _judge(

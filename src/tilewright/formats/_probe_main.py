@@ -1,8 +1,9 @@
 """Runs in its own short-lived process: try a problem file before the trusted process imports it.
 
-Called with one JSON argument {path, text, format, memory_bytes, report_fd, forward_s}. Writes JSON lines to
-`report_fd`: {"stage": name} when a stage begins and, at the end, {"facts": {...}} or {"error": {kind, message}}. Limits
-on time and output are the caller's. Imports nothing of ours for KernelBench files.
+Called with two descriptors. From the first it reads JSON {path, text, format, memory_bytes, forward_s, modules,
+environment, folder}, the last three those of the caller; to the second it writes JSON lines: {"stage": name} when a
+stage begins and, at the end, {"facts": {...}} or {"error": {kind, message}}.
+Limits on time and output are the caller's. Imports nothing of ours for KernelBench files.
 """
 
 from __future__ import annotations
@@ -18,8 +19,15 @@ import types
 from typing import Any
 
 
-def main(request: dict[str, Any]) -> None:
-    report = os.fdopen(request["report_fd"], "w", buffering=1)
+def main(request_fd: int, report_fd: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller answers Ctrl-C and ends us
+    with os.fdopen(request_fd) as file:
+        request = json.load(file)
+    report = os.fdopen(report_fd, "w", buffering=1)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[:] = request["modules"]
 
     def tell(**message: Any) -> None:
         report.write(json.dumps(message) + "\n")
@@ -170,5 +178,4 @@ def _describe(value: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller answers Ctrl-C and ends us
-    main(json.loads(sys.stdin.read()))
+    main(int(sys.argv[1]), int(sys.argv[2]))

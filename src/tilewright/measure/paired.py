@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ..candidate import CandidateError
 from ..child.session import Session, TimedBlock
 from ..problem import Inputs
-from .clock import DRIFT, Inspect, estimate, exchange, refuse_in_sum, run_block
+from .clock import DRIFT, Inspect, Span, estimate, exchange, parent_ratio, refuse_in_sum, run_block
 from .gpu import GpuNotes, sustained_seconds
 from .nouns import Comparison, Measurement
 from .pace import BURST, draw_block, pace_of
@@ -36,8 +36,7 @@ class _Track:
     block: TimedBlock | None = None
     samples: list[float] = field(default_factory=list)
     medians: list[float] = field(default_factory=list)
-    parent_s: float = 0.0
-    claimed_s: float = 0.0
+    spans: list[Span] = field(default_factory=list)
 
 
 def compare(
@@ -103,8 +102,7 @@ def _one_block(
     track.notes.add(block)
     track.samples += block.calls_s
     track.medians.append(statistics.median(block.calls_s))
-    track.parent_s += block.parent_s
-    track.claimed_s += block.claimed_s
+    track.spans.append((block.claimed_s, block.parent_s))
     track.estimate_s = max(statistics.median(track.medians), 1e-7)
     if inspect is not None and draw.random() < _INSPECTED_SHARE:
         inspect(block.last_slot, block.outcome)
@@ -124,7 +122,7 @@ def _start_profilers(tracks: Sequence[_Track]) -> None:
 
 def _last_look(inputs: Sequence[Inputs], track: _Track, inspect: Inspect | None, thorough: bool) -> None:
     assert track.block is not None
-    refuse_in_sum(track.session, track.parent_s, track.claimed_s, len(track.medians))
+    refuse_in_sum(track.session, track.spans)
     if thorough:
         track.notes.look_at_kernels(len(track.block.slots), track.estimate_s)
     if inspect is not None:
@@ -155,7 +153,7 @@ def _measurement(track: _Track, cold: bool, sustained_s: float | None) -> Measur
         blocks=len(track.medians),
         method=_method(track) + ", paired and interleaved",
         state="cold" if cold else "warm",
-        parent_ratio=track.parent_s / track.claimed_s,
+        parent_ratio=parent_ratio(track.spans),
         stable=halves_agree(track.samples, DRIFT),
         sustained_s=sustained_s,
         **track.notes.fields(),

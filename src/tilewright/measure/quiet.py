@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 _SETTLE_S = 0.02  # threads of a parallel loop go on turning for a few milliseconds
 _WINDOW_S = 0.03
-_WINDOWS = 3
+_WINDOWS = 12  # on a busy machine threads take longer to fall asleep
 _AT_REST = 0.005  # of one processor; a thread that looks once in a millisecond takes several times that
 
 

@@ -7,7 +7,9 @@ weak, with reasons.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -106,46 +108,71 @@ def outcome_of(outputs: Sequence[torch.Tensor]) -> Outcome:
     return Outcome(tuple(outputs), metas)
 
 
-def weak_points(problem: Problem, case: Case) -> list[str]:
-    """Return what makes `problem` weak on `case`: degenerate candidates that pass, and inputs that do not matter."""
+def weak_points(problem: Problem, case: Case, moves_s: float = math.inf, notes: list[str] | None = None) -> list[str]:
+    """Return what makes `problem` weak on `case`: degenerate candidates that pass, and inputs that do not matter.
+
+    Each input costs a run of the reference; after `moves_s` seconds the rest are left out, which a note says."""
     if case.truth is None or case.inputs is None:
         return [f"no inputs to judge by: {case.skipped}"]
     if any(o.random for o in case.truth.outputs):
         return []  # draws have no values to get right; the distribution test tells them from constants
-    truth = Truth(case.truth.outputs, {}, case.truth.finite)
-    right = [right_values(o) for o in truth.outputs]
+    right = [right_values(o) for o in case.truth.outputs]
     if all(r.numel() == 0 for r in right):
         return ["the outputs are empty"]
-    found = []
+    accepted = _accepted(Truth(case.truth.outputs, {}, case.truth.finite), case.inputs, right)
+    unfit = [*_unset(case.inputs), *_constant_inputs(case.inputs)]
+    return [*accepted, *unfit, *_insensitive(problem, case.inputs, moves_s, notes)]
+
+
+def _accepted(truth: Truth, inputs: Inputs, right: Sequence[torch.Tensor]) -> Iterator[str]:
+    """The degenerate candidates that pass."""
     for name, make in DEGENERATE.items():
         for index, output in enumerate(truth.outputs):
-            made = make(output, case.inputs) if right[index].numel() else None
+            made = make(output, inputs) if right[index].numel() else None
             # What equals the truth bit by bit (a constant where the output has one element) is no wrong result.
             if made is None or (made.numel() == 1 and torch.equal(made, right[index])):
                 continue
             if judge(truth, outcome_of([*right[:index], made, *right[index + 1 :]])).passed:
-                found.append(f"{output.name}: {name} passes")
-    return found + _insensitive(problem, case.inputs, right)
+                yield f"{output.name}: {name} passes"
 
 
-def _insensitive(problem: Problem, inputs: Inputs, right: Sequence[torch.Tensor]) -> list[str]:
+def _unset(inputs: Inputs) -> Iterator[str]:
+    """Inputs that hold NaN, with which torch.empty is filled here: where the truth is NaN too, no value is judged."""
+    for path, tensor in inputs.tensors().items():
+        if tensor.is_floating_point() and bool(tensor.isnan().any()):
+            yield f"{path} holds NaN: it is not filled (torch.empty), or has values that nothing can be judged by"
+
+
+def _constant_inputs(inputs: Inputs) -> Iterator[str]:
+    for path, tensor in inputs.tensors().items():
+        weight = not path.startswith("args.")
+        if path.startswith("init.") or tensor.numel() < 2 or (weight and not tensor.is_floating_point()):
+            continue
+        if bool((tensor == tensor.reshape(-1)[0]).all()) and not path.endswith("_mask"):
+            yield f"{path} is constant: a kernel that ignores its values passes"
+
+
+def _insensitive(problem: Problem, inputs: Inputs, moves_s: float, notes: list[str] | None) -> Iterator[str]:
     """Name inputs that can be replaced (shuffled, or redrawn where constant) without any output changing."""
     generator = torch.Generator().manual_seed(7)
-    found = []
-    for path, tensor in inputs.tensors().items():
-        if path.startswith("init.") or tensor.numel() == 0 or not tensor.is_floating_point():
-            continue
+    movable = {
+        path: tensor for path, tensor in inputs.tensors().items()
+        if not path.startswith("init.") and tensor.numel() and tensor.is_floating_point()
+    }  # fmt: skip
+    end, before = time.perf_counter() + moves_s, _run(problem, inputs)
+    for number, (path, tensor) in enumerate(movable.items()):
+        if number and time.perf_counter() > end:
+            if notes is not None:
+                notes.append(f"whether inputs matter was tried of {number} of {len(movable)} in {moves_s:.0f} s")
+            return
         other = _other(tensor, generator)
 
         def change(p: str, t: torch.Tensor, path: str = path, other: torch.Tensor = other) -> torch.Tensor:
             return other if p == path else t.clone()
 
         changed = problem.run(inputs.map(change))
-        if all(same_values(a, b) for a, b in zip(_run(problem, inputs), changed, strict=True)):
-            found.append(f"{path} does not matter")
-        if tensor.numel() > 1 and bool((tensor == tensor.reshape(-1)[0]).all()) and not path.endswith("_mask"):
-            found.append(f"{path} is constant: a kernel that ignores its values passes")
-    return found
+        if all(same_values(a, b) for a, b in zip(before, changed, strict=True)):
+            yield f"{path} does not matter"
 
 
 def _other(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

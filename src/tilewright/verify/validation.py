@@ -7,13 +7,15 @@ until the judge rejects it. What cannot be told from right is a weakness; what i
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from ..candidate import CandidateError
 from ..dispatch import QuietMode
 from ..problem import Inputs, Problem, Workload
 from .admission import outcome_of, right_values, weak_points
@@ -26,9 +28,11 @@ from .outputs import same_values
 from .truth import Truth
 
 MUTATION_S = 15.0  # seconds for all mutants of one workload; what is left over is said
+MOVES_S = 15.0  # seconds for moving one input after the other, each a run of the reference
 SMALL_BYTES = 256 << 20  # a workload that may be made smaller is, until it needs no more than this
 _TINY = 1e-3  # outputs below this pass for zeros wherever a tolerance is absolute
 _FEW = 16
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory|out of memory", re.I)
 
 
 class TooLarge(Exception):
@@ -47,27 +51,44 @@ class Findings:
     rejected: int = 0
 
 
-def validate(problem: Problem, workload: Workload, seed: int, limit_bytes: int) -> Findings:
-    """Find the weaknesses of `problem` at `workload`, or at a smaller one with the same axes. Raises TooLarge, and
-    CandidateError(INVALID_REFERENCE) where the reference does not run or keep what it declares."""
+def validate(
+    problem: Problem, workload: Workload, seed: int, limit_bytes: int, say: Callable[[str], None] = lambda stage: None
+) -> Findings:
+    """Find the weaknesses of `problem` at `workload`, or at a smaller one with the same axes; `say` is told what is
+    done next. Raises TooLarge, and CandidateError(INVALID_REFERENCE) where the reference does not run or keep what it
+    declares."""
     refuse_unknown(problem)
     fitting = fitted(problem, workload, limit_bytes)
-    found, truths = Findings(fitting), TruthCache(limit_bytes // 3)
+    found = Findings(fitting)
     if fitting.axes != workload.axes:
         sizes = ", ".join(f"{k}={v}" for k, v in fitting.axes.items())
         found.notes.append(f"looked at with {sizes}: {workload.name} itself would take long")
-    case = truths.case(problem, fitting, "normal", seed)
+    try:
+        _look(problem, seed, limit_bytes, found, say)
+    except (CandidateError, RuntimeError, MemoryError) as error:
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):  # the estimate was too low
+            line = " ".join(str(error).split())[-120:]
+            raise TooLarge(f"{problem.name} at {workload.name} needs more memory than there is: {line}") from error
+        raise
+    return found
+
+
+def _look(problem: Problem, seed: int, limit_bytes: int, found: Findings, say: Callable[[str], None]) -> None:
+    truths = TruthCache(limit_bytes // 3)
+    say("the reference in float64, and its own error")
+    case = truths.case(problem, found.workload, "normal", seed)
     if case.inputs is None or case.truth is None:
         found.weak.append(f"no inputs to judge by: {case.skipped}")
-        return found
-    found.weak += weak_points(problem, case)
+        return
+    say("wrong answers, and inputs that do not matter")
+    found.weak += weak_points(problem, case, MOVES_S, found.notes)
     if "random" in problem.invariants:
         found.notes.append("the outputs are random: mutants are not tried")
-        return found
+        return
     found.weak += [*_repeated(case.truth), *_integers(problem, case.inputs, case.truth)]
     found.notes += _sizes(case.truth)
-    _try_mutants(problem, fitting, seed, truths, case, found)
-    return found
+    say("mutated references")
+    _try_mutants(problem, found.workload, seed, truths, case, found)
 
 
 def _repeated(truth: Truth) -> Iterator[str]:
@@ -88,9 +109,12 @@ def _plain(truth: Truth) -> Truth:
 
 def _integers(problem: Problem, inputs: Inputs, truth: Truth) -> Iterator[str]:
     """Integer and boolean inputs whose values, moved by one place, change nothing."""
+    whole = {p: t for p, t in inputs.tensors().items() if not t.is_floating_point() and t.numel() > 1}
+    if not whole:
+        return
     before = problem.run(inputs.map(lambda _, t: t.clone()))
-    for path, tensor in inputs.tensors().items():
-        if tensor.is_floating_point() or tensor.numel() < 2 or bool((tensor == tensor.reshape(-1)[0]).all()):
+    for path, tensor in whole.items():
+        if bool((tensor == tensor.reshape(-1)[0]).all()):
             continue
         other = tensor.reshape(-1).roll(1).view(tensor.shape)
         try:
@@ -129,10 +153,11 @@ def _try_mutants(
     end = time.perf_counter() + MUTATION_S
     # The last operations first, then spread out: what time leaves undone is no one part of the reference.
     for mutant in sorted(mutants, key=lambda m: (m.index * 7919) % 1009):
-        if time.perf_counter() > end:
+        rejected = _rejected(problem, workload, seed, truths, mutant, end)
+        if rejected is None:
             break
         found.tried += 1
-        if _rejected(problem, workload, seed, truths, mutant):
+        if rejected:
             found.rejected += 1
         else:
             (found.notes if mutant.guard else found.weak).append(f"{mutant.text} passes on every family of inputs")
@@ -140,8 +165,13 @@ def _try_mutants(
         found.notes.append(f"{found.tried} of {found.mutants} mutants were tried in {MUTATION_S:.0f} s")
 
 
-def _rejected(problem: Problem, workload: Workload, seed: int, truths: TruthCache, mutant: Mutant) -> bool:
+def _rejected(
+    problem: Problem, workload: Workload, seed: int, truths: TruthCache, mutant: Mutant, end_s: float
+) -> bool | None:
+    """Whether the judge rejects `mutant` on a family of inputs; None where the time is over before that is known."""
     for family in FAMILIES:
+        if time.perf_counter() > end_s:
+            return None
         if family == "strided":  # the values of the normal family
             continue
         case = truths.case(problem, workload, family, seed)
