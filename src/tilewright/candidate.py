@@ -9,11 +9,11 @@ that was verified and timed is the very text that ships. A C++ or CUDA candidate
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
-import libcst
 from pydantic import JsonValue
 
 from .problem import Space
@@ -83,28 +83,22 @@ class Candidate(Noun):
 
 def rewrite_params(source: str, params: Mapping[str, JsonValue]) -> str:
     """Return `source` with the literal of its module-level `PARAMS = {...}` replaced; everything else is kept."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == ["PARAMS"]:
+            return _with_text(source, node.value, repr(dict(params)))
+    raise ValueError("the candidate has no module-level PARAMS = {...} to write settings into")
 
-    class Rewrite(libcst.CSTTransformer):
-        done = False
 
-        def leave_Assign(self, original: libcst.Assign, updated: libcst.Assign) -> libcst.Assign:  # noqa: N802
-            names = [t.target.value for t in original.targets if isinstance(t.target, libcst.Name)]
-            if names != ["PARAMS"] or self.done:
-                return updated
-            self.done = True
-            return updated.with_changes(value=libcst.parse_expression(repr(dict(params))))
-
-        def visit_FunctionDef(self, node: libcst.FunctionDef) -> bool:  # noqa: N802
-            return False
-
-        def visit_ClassDef(self, node: libcst.ClassDef) -> bool:  # noqa: N802
-            return False
-
-    rewrite = Rewrite()
-    text = libcst.parse_module(source).visit(rewrite).code
-    if not rewrite.done:
-        raise ValueError("the candidate has no module-level PARAMS = {...} to write settings into")
-    return text
+def _with_text(source: str, node: ast.expr, text: str) -> str:
+    """Return `source` with `text` in the place of `node`, whose columns count bytes of UTF-8."""
+    lines = source.encode().splitlines(keepends=True)
+    starts = [0, *itertools.accumulate(map(len, lines))]
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    begin = starts[node.lineno - 1] + node.col_offset
+    end = starts[node.end_lineno - 1] + node.end_col_offset
+    raw = source.encode()
+    return (raw[:begin] + text.encode() + raw[end:]).decode()
 
 
 def literal(source: str, name: str) -> Any:

@@ -74,6 +74,8 @@ class Child:
         self.scratch = self._scratch.path
         self.captured = Captured()
         self.alive = True
+        self.asked = 0  # requests so far
+        self.heard_s = 0.0  # when it spoke last
         self.waited_s = 0.0  # the parent's time spent waiting for the child
         self._start(sandbox, interpret, writable, environment or {})
 
@@ -171,6 +173,7 @@ class Child:
         if not self.alive:
             raise CandidateError(Status.INFRA_ERROR, "the child is closed")
         _ = self.sandbox
+        self.asked += 1
         with self._dying("before it was asked"):
             self.wire.send({"op": op, **fields})
         return self
@@ -192,7 +195,8 @@ class Child:
             with self._dying("while it ran", timeout_s):
                 return self.wire.receive(timeout_s)
         finally:
-            self.waited_s += time.perf_counter() - start
+            self.heard_s = time.perf_counter()
+            self.waited_s += self.heard_s - start
 
     @contextlib.contextmanager
     def _dying(self, when: str, patience_s: float = SEND_S) -> Iterator[None]:

@@ -13,6 +13,7 @@ results.
 from __future__ import annotations
 
 import random
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -34,6 +35,7 @@ _BLOCK_TRIES = 5
 _PATIENCE_S, _MOST_TRIES = 2.0, 60  # what a busy machine disturbs is made again for this long, and this often
 _COPIES = 3
 _LONG_S = 0.005  # a single call of that length stands out
+_INSPECTED = 0.3  # of the blocks, drawn at random, and the last: the result of the last call is judged
 _UNSEEN = 2.0  # times as long as known content may take what was just written: caches and pages are cold
 
 Inspect = Callable[[int, Outcome], None]
@@ -52,9 +54,10 @@ def measure(
     thorough: bool = False,
     sustained: bool = False,
 ) -> Measurement:
-    """Return the time per call. `inspect(slot, outcome)` is given results of timed calls and raises CandidateError if
-    one is wrong. A candidate whose first block lies wholly above `stop_above_s` is given up (`stopped`). `thorough`
-    also looks at the kernels of a GPU, `sustained` also times it under continuous load."""
+    """Return the time per call. `inspect(slot, outcome)` is given the results of the last timed calls of some blocks,
+    drawn at random, and of the last block, and raises CandidateError if one is wrong. A candidate whose first block
+    lies wholly above `stop_above_s` is given up (`stopped`). `thorough` inspects every block, and looks at the kernels
+    of a GPU; `sustained` also times it under continuous load."""
     pace = pace_of(session)
     effort = effort or (pace.thorough if thorough else pace.search)
     draw = random.Random(seed)
@@ -70,19 +73,13 @@ def measure(
         notes.add(block)
         samples += block.calls_s
         spans.append((block.claimed_s, block.parent_s))
-        if inspect is not None:
+        stopped = stop_above_s is not None and min(samples) > stop_above_s
+        over = stopped or _is_enough(samples, len(spans), effort, deadline)
+        if inspect is not None and (over or thorough or draw.random() < _INSPECTED):
             inspect(block.last_slot, block.outcome)
-        if stop_above_s is not None and min(samples) > stop_above_s:
-            stopped = True
+        if over:
             break
-        median, low, high = median_interval(samples)
-        precise = (high - low) / 2 <= effort.precision * median and halves_agree(samples, _HARDLY_DRIFTS)
-        enough = len(samples) >= effort.calls and len(spans) >= 2
-        late_s = time.perf_counter() - deadline
-        settled = precise or (late_s > 0 and halves_agree(samples, DRIFT)) or late_s > effort.budget_s
-        if len(spans) >= 2 and settled and (enough or late_s > 0):
-            break
-        estimate_s = max(median, 1e-7)
+        estimate_s = max(statistics.median(samples), 1e-7)
     refuse_in_sum(session, spans)
     median, low, high = median_interval(samples)
     if thorough and not stopped:
@@ -103,6 +100,15 @@ def measure(
         sustained_s=sustained_seconds(session, inputs, median) if sustained and not stopped else None,
         **notes.fields(),
     )
+
+
+def _is_enough(samples: list[float], blocks: int, effort: Effort, deadline: float) -> bool:
+    """Whether the median is known as well as wanted, or as well as there is time for."""
+    median, low, high = median_interval(samples)
+    precise = (high - low) / 2 <= effort.precision * median and halves_agree(samples, _HARDLY_DRIFTS)
+    late_s = time.perf_counter() - deadline
+    settled = precise or (late_s > 0 and halves_agree(samples, DRIFT)) or late_s > effort.budget_s
+    return blocks >= 2 and settled and (len(samples) >= effort.calls or late_s > 0)
 
 
 def refuse_in_sum(session: Session, spans: Sequence[Span]) -> None:
@@ -201,7 +207,7 @@ def _bear_out(
     """Return the number of the next trial."""
     least_s = float("inf")
     for number in _attempts(trial, _WITNESS_TRIES):
-        time.sleep(pace_of(session).cool_s)
+        session.rest(pace_of(session).cool_s)
         late = {slot: more() for slot in range(1, calls)} | {0: fresh(number)}
         timed = session.time(inputs, [*range(1, calls), 0], warm=len(inputs), late=late)
         handed_over_s = _UNSEEN * _copy_s(timed.outcome)
@@ -269,7 +275,7 @@ def run_block(
     pace = pace_of(session)
     for _ in range(1) if tries == 1 else _attempts(0, tries):
         if rest:
-            time.sleep(pace.cool_s)
+            session.rest(pace.cool_s)
         timed = session.time(inputs, block.schedule, warm=warm, replays=block.replays)
         if timed.parent_s <= pace.may_take_s(timed.claimed_s, timed.latency_s) and timed.inside:
             return timed
