@@ -86,6 +86,13 @@ def test_wrong_usage_is_one_clear_line(tilewright: Run, arguments: tuple[str, ..
     assert (ended.code, ended.out) == (2, "")
 
 
+def test_what_has_no_result_is_one_object_too(tilewright: Run) -> None:
+    ended = tilewright("check", "no_such_file.py", "--json")
+    told = json.loads(ended.out)
+    assert (told["status"], told["exit_code"], ended.code) == ("INPUT_ERROR", 2, 2)
+    assert told["detail"] == ended.line.removeprefix("tilewright: ")
+
+
 def test_strategies_and_proposers_that_do_not_exist(tilewright: Run, problem_file: str, tmp_path: Path) -> None:
     for option in ("--strategy", "--proposer"):
         ended = tilewright("optimize", problem_file, option, "magic", "--out", str(tmp_path / option))
@@ -273,6 +280,6 @@ def test_a_defect_of_ours_is_one_line_without_debug(tilewright: Run, monkeypatch
 
     monkeypatch.setattr(api, "operators", broken)
     ended = tilewright("ops")
-    assert ended.code == 1
+    assert ended.code == 70
     assert "ZeroDivisionError" in ended.line
     assert "Traceback" in tilewright("ops", "--debug").err

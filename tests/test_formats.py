@@ -29,6 +29,27 @@ def test_a_kernelbench_problem_is_read(problem_file: str) -> None:
     assert out.isfinite().all()
 
 
+def test_a_class_may_come_by_any_statement_and_an_argument_be_a_list(write: Write) -> None:
+    problem = formats.load_problem(
+        write(
+            "joined.py",
+            """
+            import torch
+            class Model(torch.nn.Module):
+                def forward(self, parts, scale):
+                    return torch.cat(parts, 1) * scale
+            def get_inputs():
+                return [[torch.randn(4, 8), torch.randn(4, 2)], torch.randn(4, 1)]
+            """,
+        )
+    )
+    assert problem.workloads[0].name == "4x8"
+    assert problem.run(problem.make_inputs(problem.workloads[0], 1))[0].shape == (4, 10)
+    for text in ("ModelNew = Own", "try:\n    ModelNew = Own\nexcept NameError:\n    raise"):
+        path = write("candidate.py", f"class Own:\n    pass\n{text}\n")
+        assert formats.load_candidate(path, problem).entry == "ModelNew"
+
+
 def test_inputs_come_from_the_seed_and_leave_the_callers_random_state(problem_file: str) -> None:
     problem = formats.load_problem(problem_file)
     workload = problem.workloads[0]

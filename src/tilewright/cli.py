@@ -24,7 +24,8 @@ from .cli_options import Argument, Option
 if TYPE_CHECKING:
     from .schema import Noun
 
-INTERRUPTED = 130
+INTERRUPTED, DEFECT = 130, 70  # 128 + SIGINT, and EX_SOFTWARE of sysexits.h
+_FAILED = {2: "INPUT_ERROR", 3: "MACHINE_ERROR", INTERRUPTED: "INTERRUPTED"}
 _started_s: ContextVar[float] = ContextVar("started_s")  # `--budget` counts from here
 
 app = typer.Typer(
@@ -53,7 +54,8 @@ def _root(
     A TARGET is an operator (rms_norm, rms_norm:triton) or a Python file: a KernelBench problem (Model, get_inputs)
     or candidate (ModelNew), a file with PROBLEM, or a Triton kernel.
 
-    Exit codes: 0 good, 1 not passed or nothing better, 2 wrong usage or unreadable input, 3 not on this machine.
+    Exit codes: 0 good, 1 not passed or nothing better, 2 wrong usage or unreadable input, 3 not on this machine,
+    70 a fault of tilewright itself.
     """
 
 
@@ -307,6 +309,7 @@ class StoppedError(Exception):
 
 def _finish(call: Callable[[], Noun], kind: str, as_json: bool) -> None:
     """Run `call`, print its result as JSON or as `kind` of table, and end with the result's exit code."""
+    _leave_no_inductor_folder()
     with _stdout(as_json) as stdout:
         try:
             result = call()
@@ -322,6 +325,14 @@ def _finish(call: Callable[[], Noun], kind: str, as_json: bool) -> None:
 
             getattr(show, kind)(result)
     raise typer.Exit(getattr(result, "exit_code", 0))
+
+
+def _leave_no_inductor_folder() -> None:
+    """Torch makes a folder for torch.compile among the temporary files as soon as parts of it are imported."""
+    from .cache import made_cache_folder
+
+    with contextlib.suppress(OSError):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(made_cache_folder("inductor")))
 
 
 @contextlib.contextmanager
@@ -380,11 +391,12 @@ def run(arguments: list[str], started_s: float | None = None) -> int:
 
         print(f"tilewright {__version__}")
         return 0
+    as_json = "--json" in arguments
     try:
         code = app(args=arguments, prog_name="tilewright", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("stopped", INTERRUPTED)
+        return _fail("stopped", INTERRUPTED, as_json)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
         if "--debug" in arguments:
             import traceback
@@ -393,7 +405,7 @@ def run(arguments: list[str], started_s: float | None = None) -> int:
         if getattr(error, "format_message", str)().startswith("Usage:"):  # no arguments: the help is the answer
             print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
             return 2
-        return _fail(_line_of(error), int(getattr(error, "exit_code", 1)))
+        return _fail(_line_of(error), int(getattr(error, "exit_code", DEFECT)), as_json)
 
 
 def _line_of(error: Exception) -> str:
@@ -417,8 +429,12 @@ def _near_command(message: str) -> str:
     return f"; did you mean {' or '.join(close)}?" if close and "Did you mean" not in message else ""
 
 
-def _fail(line: str, code: int) -> int:
+def _fail(line: str, code: int, as_json: bool = False) -> int:
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[2K")
+    if as_json:
+        from .failure import Failure
+
+        print(Failure(status=_FAILED.get(code, "DEFECT"), detail=line, exit_code=code).to_json(), flush=True)
     print(f"tilewright: {line}" if code != INTERRUPTED else line, file=sys.stderr, flush=True)
     return code

@@ -212,7 +212,7 @@ def _broken(source: Source, problem: Problem) -> Candidate:
 
 
 def _has_candidate(source: Source) -> bool:
-    return "ModelNew" in source.classes or source.literal("ENTRY") is not None
+    return "ModelNew" in source.bound or source.literal("ENTRY") is not None
 
 
 def _read(target: str) -> Source:
@@ -228,11 +228,11 @@ def _read(target: str) -> Source:
 
 
 def _missing(source: Source) -> str:
-    if "ModelNew" in source.classes:
+    if "ModelNew" in source.bound:
         return "it defines ModelNew, a candidate; name its problem with --problem"
     if source.kernels:
         return "it is a Triton kernel; name its problem with --problem"
-    if "Model" in source.classes:
+    if "Model" in source.bound:
         return "it defines Model but no get_inputs(), which must return the list of forward's arguments"
     return "it defines neither Model with get_inputs() nor PROBLEM"
 

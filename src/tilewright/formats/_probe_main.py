@@ -167,6 +167,9 @@ def _outputs(result: Any) -> dict[str, Any]:
 def _describe(value: Any) -> dict[str, Any]:
     import torch
 
+    if isinstance(value, list | tuple):
+        items = [_describe(v) for v in value]
+        return {"kind": "list", "items": items, "bytes": sum(i.get("bytes", 0) for i in items)}
     if not isinstance(value, torch.Tensor):
         return {"kind": type(value).__name__}
     return {

@@ -7,6 +7,7 @@ the syntax tree alone.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,10 +26,10 @@ class Source:
     path: str
     text: str
     syntax_error: str = ""
-    classes: frozenset[str] = field(default_factory=frozenset)
     functions: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
     assigned: frozenset[str] = field(default_factory=frozenset)
+    bound: frozenset[str] = field(default_factory=frozenset)  # by whatever statement, also below an if or try
 
     @property
     def name(self) -> str:
@@ -80,10 +81,10 @@ def parse_source(text: str, path: str) -> Source:
     return Source(
         path=path,
         text=text,
-        classes=frozenset(n.name for n in tree.body if isinstance(n, ast.ClassDef)),
         functions=tuple(f.name for f in functions if not _is_kernel(f)),
         kernels=tuple(f.name for f in functions if _is_kernel(f)),
         assigned=frozenset(name for node in tree.body for name in _targets(node)),
+        bound=frozenset(name for node in _outside_functions(tree.body) for name in _bound_by(node)),
     )
 
 
@@ -172,6 +173,25 @@ def _check_constraints(source: Source, space: Space) -> None:
 
 def _is_settings(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(k, str) for k in value)
+
+
+def _outside_functions(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Every statement that runs when the file does: those in branches too, those in functions and classes not."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+            blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
+            blocks += [handler.body for handler in getattr(node, "handlers", [])]
+            for block in blocks:
+                yield from _outside_functions(block)
+
+
+def _bound_by(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name.split(".")[0] for alias in node.names]
+    return _targets(node)
 
 
 def _targets(node: ast.stmt) -> list[str]:

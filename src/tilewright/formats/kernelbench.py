@@ -29,19 +29,22 @@ WEIGHT_SPREAD = 0.2
 
 
 def is_problem(source: Source) -> bool:
-    return "Model" in source.classes and "get_inputs" in source.functions
+    return {"Model", "get_inputs"} <= source.bound
 
 
 def is_candidate(source: Source, problem: Problem | None) -> bool:
-    return ENTRY in source.classes
+    return ENTRY in source.bound
 
 
 def read_problem(source: Source, timeout_s: float = LOAD_TIMEOUT_S) -> Problem:
     """Return the problem of `source` with one workload, the sizes that it is written for."""
     facts = probe(source, NAME, timeout_s)
-    tensors = [t for t in facts["inputs"] if t["kind"] == "tensor"]
+    tensors = _tensors(facts["inputs"])
     if not tensors:
-        raise InputError(f"{source.path}: get_inputs() returns no tensor; it must return a list with at least one")
+        raise InputError(
+            f"{source.path}: get_inputs() gives no tensor, so that every call is the same and its result can be kept; "
+            "it must give at least one"
+        )
     largest = max(tensors, key=lambda t: t["bytes"])
     workload = Workload(
         name="x".join(map(str, largest["shape"])) or "scalar",
@@ -73,7 +76,7 @@ def bind(problem: Problem, source: Source) -> Problem:
         import torch
 
         seed = int(torch.randint(0, 2**62, (), generator=generator))
-        with quiet(source, "inputs"), seeded(seed):
+        with quiet(source, "inputs"), seeded(seed), written():
             init = tuple(getattr(module, "get_init_inputs", list)())
             args = [_on_cpu(a) for a in module.get_inputs()]
             state = random_state(module.Model(*init))
@@ -168,7 +171,8 @@ def random_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return the state of `module` with every constant weight drawn at random around its value.
 
     Ones become 1 + 0.2 N(0, 1), zeros 0.2 N(0, 1); what the constructor draws at random it has drawn from our seed.
-    A running variance stays positive. Buffers that are tables (masks, frequencies) and integers stay as they are.
+    A weight that the constructor leaves unset, which `written` fills with NaN, is drawn likewise, around zero. A running
+    variance stays positive. Buffers that are tables (masks, frequencies) and integers stay as they are.
     """
     import torch
 
@@ -183,6 +187,8 @@ def random_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
         value = _on_cpu(value).detach().clone()
         leaf = name.rsplit(".", 1)[-1]
         if value.is_floating_point() and value.numel():
+            if name in weights and bool(value.isnan().all()):
+                value = torch.zeros_like(value)
             if leaf == "running_var":
                 value = value * (0.5 + torch.rand_like(value))
             elif leaf == "running_mean" or (name in weights and _is_constant(value)):
@@ -198,7 +204,15 @@ def _is_constant(value: torch.Tensor) -> bool:
 def _on_cpu(value: Any) -> Any:
     import torch
 
+    if isinstance(value, list | tuple):
+        return type(value)(_on_cpu(v) for v in value) if type(value) in (list, tuple) else value
     return value.cpu() if isinstance(value, torch.Tensor) else value
+
+
+def _tensors(described: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tensors among what the probe saw, those inside lists included."""
+    inside = [t for d in described for t in _tensors(d.get("items", []))]
+    return [d for d in described if d["kind"] == "tensor"] + inside
 
 
 def _working_dtype(tensors: list[dict[str, Any]]) -> str:

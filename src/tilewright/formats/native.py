@@ -43,13 +43,13 @@ def entry_of(source: Source, problem: Problem | None) -> str | None:
     """Return the name of the function that `source` offers for `problem`, or None."""
     declared = source.literal("ENTRY")
     if declared is not None:
-        if declared not in source.functions:
-            raise InputError(f"{source.path}: ENTRY = {declared!r}, but the file defines no function of that name")
+        if declared not in source.bound:
+            raise InputError(f"{source.path}: ENTRY = {declared!r}, but the file defines nothing of that name")
         return str(declared)
     reference = getattr(problem.reference, "__name__", "") if problem else ""
     wanted = [n for n in ((problem.name if problem else ""), reference) if n]
     for name in wanted:
-        if name in source.functions:
+        if name in source.functions or name in source.assigned:
             return name
     public = [n for n in source.functions if not n.startswith("_")]
     return public[0] if len(public) == 1 else None
