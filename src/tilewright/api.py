@@ -19,6 +19,7 @@ from .build import ToolMissing
 from .build.cpp import CompileError
 from .candidate import CandidateError, Status
 from .child import probes
+from .child.values import Unsendable
 from .device import Device, DeviceUnavailable, calibrate, detect, environment
 from .device.machine import available_memory_bytes, gpus_like
 from .evaluate import CannotDo
@@ -58,7 +59,7 @@ def _answers(function: Callable[P, T]) -> Callable[P, T]:
             raise MachineError(str(error)) from error
         except CompileError as error:
             raise MachineError(str(error)) from error
-        except StoreError as error:
+        except (StoreError, Unsendable) as error:
             raise InputError(str(error)) from error
 
     return wrapped

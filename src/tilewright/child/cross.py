@@ -23,6 +23,7 @@ from .answers import plain
 from .leftovers import Scratch
 from .process import READABLE
 from .process import _library_folders as library_folders
+from .values import described
 
 TIMEOUT_S = 300.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -125,8 +126,8 @@ def _request(candidate: Candidate, call: Inputs, targets: Sequence[str], scratch
         "source": candidate.source,
         "entry": candidate.entry,
         "kind": candidate.kind,
-        "args": [_describe(v) for v in call.args.values()],
-        "init": [_describe(v) for v in call.init],
+        "args": [described(f"args.{k}", v, _layout) for k, v in call.args.items()],
+        "init": [described(f"init.{i}", v, _layout) for i, v in enumerate(call.init)],
         "targets": list(targets),
         "scratch": scratch,
         "readable": [*READABLE, sys.prefix, sys.base_prefix, *library_folders()],
@@ -134,14 +135,8 @@ def _request(candidate: Candidate, call: Inputs, targets: Sequence[str], scratch
     }
 
 
-def _describe(value: Any) -> dict[str, Any]:
-    if isinstance(value, torch.Tensor):
-        return {"shape": list(value.shape), "stride": list(value.stride()), "dtype": _name(value.dtype)}
-    if isinstance(value, torch.dtype):
-        return {"is_dtype": _name(value)}
-    if isinstance(value, list | tuple):
-        return {"list": [_describe(v) for v in value]}
-    return {"value": value}
+def _layout(path: str, tensor: torch.Tensor) -> dict[str, Any]:
+    return {"shape": list(tensor.shape), "stride": list(tensor.stride()), "dtype": _name(tensor.dtype)}
 
 
 def _name(dtype: torch.dtype) -> str:

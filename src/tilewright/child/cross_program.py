@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from tilewright.child.sandbox import Wall, enter, limit_memory
+from tilewright.child.values import restored
 
 
 def main() -> None:
@@ -35,9 +36,9 @@ def _facts(request: dict[str, Any]) -> list[dict[str, Any]]:
 
     limit_memory(request["memory_bytes"])
     entry = getattr(_load(request["source"], request["scratch"]), request["entry"])
-    args = [_make(d) for d in request["args"]]
+    args = [restored(d, _make) for d in request["args"]]
     if request["kind"] == "module":
-        entry = entry(*[_make(d) for d in request["init"]])
+        entry = entry(*[restored(d, _make) for d in request["init"]])
     found = []
     with torch.no_grad():
         facts = facts_of(lambda: entry(*args), tuple(request["targets"]))
@@ -65,18 +66,11 @@ def _load(source: str, scratch: str) -> Any:
     return module
 
 
-def _make(description: dict[str, Any]) -> Any:
-    """An argument of the described shape; nothing reads its memory, so it is never filled."""
+def _make(layout: dict[str, Any]) -> Any:
+    """A tensor of that layout; nothing reads its memory, so it is never filled."""
     import torch
 
-    if "shape" in description:
-        dtype = getattr(torch, description["dtype"])
-        return torch.empty_strided(description["shape"], description["stride"], dtype=dtype)
-    if "is_dtype" in description:
-        return getattr(torch, description["is_dtype"])
-    if "list" in description:
-        return [_make(d) for d in description["list"]]
-    return description["value"]
+    return torch.empty_strided(layout["shape"], layout["stride"], dtype=getattr(torch, layout["dtype"]))
 
 
 if __name__ == "__main__":

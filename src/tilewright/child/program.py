@@ -19,6 +19,7 @@ import traceback
 from typing import Any
 
 from tilewright.child.sandbox import Wall, enter, limit_memory
+from tilewright.child.values import restored
 from tilewright.child.wire import Answerer, WireError
 from tilewright.heap import keep_freed_memory
 
@@ -42,6 +43,7 @@ class Program:
         self.instance_key: Any = None
         self.outputs: tuple[Any, ...] = ()
         self.held: tuple[Any, ...] = ()
+        self.first: tuple[Any, ...] = ()  # the outputs of the first call of all
         self.loaded = 0
         self.base_address = raw.data_ptr() if raw is not None else 0
         self.device = raw.device.type if raw is not None else "cpu"
@@ -50,7 +52,8 @@ class Program:
     # What the parent may ask for. Each returns the fields of the answer.
 
     def load(self, message: dict[str, Any]) -> dict[str, Any]:
-        self.outputs, self.held, self.instance, self.instance_key, self.entry = (), (), None, None, None
+        self.outputs, self.held, self.first = (), (), ()
+        self.instance, self.instance_key, self.entry = None, None, None
         self.replay = None
         os.chdir(self.scratch)  # wherever the one before went
         sys.modules.pop(f"candidate_{self.loaded}", None)
@@ -92,11 +95,12 @@ class Program:
             answer["grad_metas"] = [self.meta(i, g, {}, ()) for i, g in enumerate(found)]
             self.copy_out(tuple(found), message["grad_regions"])
         self.outputs = tuple(t.detach() if self.is_tensor(t) else t for t in outputs)
+        self.first = self.first or self.outputs
         return answer
 
     def previous(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Copy out the outputs of the call before, to see whether a later call changed them."""
-        return {"written": self.copy_out(self.held, message["regions"])}
+        """Copy out the outputs of the call before, or of the first one, to see whether a later call changed them."""
+        return {"written": self.copy_out(self.first if message["first"] else self.held, message["regions"])}
 
     def hold(self, message: dict[str, Any]) -> dict[str, Any]:
         self.held = self.outputs
@@ -119,7 +123,8 @@ class Program:
     def time(self, message: dict[str, Any]) -> dict[str, Any]:
         """Run `warm` calls, and on the word one per entry of the schedule that comes with it, stamping the border
         between calls. The interval of a call includes dropping the result of the one before, as in any real program.
-        The last result is copied out only after the end has been told."""
+        The last result is copied out only after the end has been told. With `each`, regions for every call, all results
+        are kept and copied out."""
         if self.device == "cuda":
             return self.time_on_gpu(message)
         now = time.perf_counter_ns
@@ -136,21 +141,31 @@ class Program:
             schedule, stop_after_ns = [prepared[i][0] for i in go["schedule"]], go["stop_after_ns"]
             taken = [0] * (len(schedule) + 1)
             done = 0
+            kept: list[Any] | None = [] if message["each"] else None
             taken[0] = start = now()
             for args in schedule:
                 out = function(*args)
                 done += 1
                 taken[done] = stamp = now()
+                if kept is not None:
+                    kept.append(out)
                 if stamp - start > stop_after_ns:
                     break
             self.wire.send({"ended": now(), "done": done})
             gc.enable()
         stamps = self.raw[message["stamps"] : message["stamps"] + 8 * len(taken)].view(self.torch.int64)
         stamps[:] = self.torch.tensor(taken)
+        if kept is not None:
+            slots = [message["slots"][slot] for slot in go["schedule"]]
+            each = [self.result(o, s, r) for o, s, r in zip(kept, slots, message["each"], strict=False)]
+            return {"each": each, "done": done}
+        return self.result(out, message["slots"][go["schedule"][done - 1]], message["regions"]) | {"done": done}
+
+    def result(self, out: Any, inputs: dict[str, Any], regions: list[list[int]]) -> dict[str, Any]:
+        """Describe a result of a call on `inputs` and copy it out."""
         outputs = as_tuple(out)
-        last = message["slots"][go["schedule"][done - 1]]
-        metas = [self.meta(i, t, last, outputs) for i, t in enumerate(outputs)]
-        return {"metas": metas, "written": self.copy_out(outputs, message["regions"]), "done": done}
+        metas = [self.meta(i, t, inputs, outputs) for i, t in enumerate(outputs)]
+        return {"metas": metas, "written": self.copy_out(outputs, regions)}
 
     def time_on_gpu(self, message: dict[str, Any]) -> dict[str, Any]:
         """Capture a call per entry of `schedule` in a CUDA graph and replay it; see child.replay."""
@@ -265,13 +280,7 @@ class Program:
         return isinstance(value, self.torch.Tensor)
 
     def value(self, description: dict[str, Any]) -> Any:
-        if "tensor" in description:
-            return self.tensor(description["tensor"])
-        if "list" in description:
-            return [self.value(d) for d in description["list"]]
-        if "dtype" in description:
-            return getattr(self.torch, description["dtype"])
-        return description["value"]
+        return restored(description, self.tensor)
 
     def tensor(self, description: list[Any]) -> Any:
         offset, span, dtype_name, shape, stride = description

@@ -16,6 +16,7 @@ from ..problem import Inputs, Problem
 from .answers import OutputMeta, count_of, failure_of, kernels_of, metas_of, plain, seconds_of, written_of
 from .arena import ArenaFull, Region, span_bytes
 from .process import Child, Limits
+from .values import described
 from .watch import Excuse, Watch
 
 _STAMPS = 4096  # the longest timed block, in calls
@@ -267,22 +268,16 @@ class Session:
     def _place_new(self, inputs: Inputs) -> _Placed:
         placed = _Placed({}, {}, {}, {}, inputs)
 
-        def describe(path: str, value: Any) -> dict[str, Any]:
-            if isinstance(value, torch.Tensor):
-                description, region, view = self._put(path, value)
-                placed.regions[path], placed.views[path] = region, view
-                placed.own[path] = self._own(value, view)
-                return {"tensor": description}
-            if isinstance(value, torch.dtype):
-                return {"dtype": str(value).removeprefix("torch.")}
-            if isinstance(value, list | tuple):
-                return {"list": [describe(f"{path}.{i}", v) for i, v in enumerate(value)]}
-            return {"value": value}
+        def lay(path: str, tensor: torch.Tensor) -> list[Any]:
+            description, region, view = self._put(path, tensor)
+            placed.regions[path], placed.views[path] = region, view
+            placed.own[path] = self._own(tensor, view)
+            return description
 
         placed.description = {
-            "args": {k: describe(f"args.{k}", v) for k, v in inputs.args.items()},
-            "state": {k: describe(f"state.{k}", v) for k, v in inputs.state.items()},
-            "init": [describe(f"init.{i}", v) for i, v in enumerate(inputs.init)],
+            "args": {k: described(f"args.{k}", v, lay) for k, v in inputs.args.items()},
+            "state": {k: described(f"state.{k}", v, lay) for k, v in inputs.state.items()},
+            "init": [described(f"init.{i}", v, lay) for i, v in enumerate(inputs.init)],
             "state_version": self._version(inputs),
         }
         return placed
@@ -416,6 +411,8 @@ def flat(inputs: Inputs) -> dict[str, torch.Tensor]:
             for i, item in enumerate(value):
                 walk(f"{path}.{i}", item)
 
+        elif isinstance(value, dict):
+            walk(path, list(value.values()))
     for name, value in inputs.args.items():
         walk(f"args.{name}", value)
     for name, value in inputs.state.items():
@@ -454,7 +451,7 @@ def _replayed(
 
 def _layout(inputs: Inputs) -> list[Any]:
     tensors = [(p, t.dtype, tuple(t.shape), tuple(t.stride())) for p, t in flat(inputs).items()]
-    scalars = [v for v in (*inputs.args.values(), *inputs.init) if not isinstance(v, torch.Tensor | list | tuple)]
+    scalars = [described("", v, lambda *_: None) for v in (*inputs.args.values(), *inputs.init)]
     return [tensors, scalars]
 
 
