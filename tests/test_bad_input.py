@@ -35,7 +35,7 @@ BAD = {
     "raises in get_inputs": (MODEL.replace("[torch.rand(8)]", "1 / 0"), 2, "fails in get_inputs(): ZeroDivisionError"),
     "raises in forward": (MODEL.replace("x + 1", "x @ torch.rand(3, 3)"), 2, "fails in Model.forward: RuntimeError"),
     "wrong number of inputs": (MODEL.replace("[torch.rand(8)]", "[torch.rand(8)] * 2"), 2, "Model.forward: TypeError"),
-    "has no tensor input": (MODEL.replace("[torch.rand(8)]", "[3]"), 2, "returns no tensor"),
+    "has no tensor input": (MODEL.replace("[torch.rand(8)]", "[3]"), 2, "gives no tensor"),
     "does not fit memory": (MODEL.replace("rand(8)", "rand(1 << 40, 3)"), 3, "float32[1099511627776, 3]"),
     "asks for too much at import": ("import torch\nx = torch.ones(1 << 45)\n" + MODEL, 3, "asks for 131072.0 GiB"),
     "PROBLEM is no Problem": ("PROBLEM = 3\n", 2, "must be a tilewright.Problem"),

@@ -18,6 +18,8 @@ from tilewright.child.process import Child, Limits
 from tilewright.child.sandbox import is_weak
 from tilewright.child.session import Session, arena_bytes, open_session, room_for
 from tilewright.problem import Inputs, Problem, Workload
+from tilewright.verify.judge import judge
+from tilewright.verify.truth import make_truth
 
 SHAPE = (32, 64)
 LIMITS = Limits(load_s=5, first_call_s=4, call_s=4, memory_bytes=1 << 30)
@@ -112,6 +114,27 @@ def test_what_a_call_does_to_memory_is_seen(child):
         assert torch.isnan(session.call(FIRST, poison=True).outputs[0][0]).all()
     with loaded(child(), REUSES) as session:
         assert session.call(FIRST).stable and not session.call(SECOND).stable
+
+
+SUBCLASS = "import torch\nclass Lazy(torch.Tensor): pass\ndef f(x, w): return (x * w).as_subclass(Lazy)"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (SUBCLASS, "out is a Lazy, a subclass of torch.Tensor: plain tensors are expected"),
+        ("def f(x, w): return 'a word'", "out is a str, no tensor: plain tensors are expected"),
+    ],
+)
+def test_what_is_no_plain_tensor_is_named(child, source, said):
+    with loaded(child(), source) as session:
+        judged = judge(make_truth(PROBLEM, FIRST), session.call(FIRST))
+    assert judged.status is Status.INCORRECT_DTYPE and judged.detail == said
+
+
+def test_what_compiles_against_torch_has_longer_to_load():
+    assert LIMITS.load_s_of("def f(x, w): return x * w") == 5
+    assert LIMITS.load_s_of("from torch.utils.cpp_extension import load_inline") == LIMITS.extension_s == 120
 
 
 FATES = {

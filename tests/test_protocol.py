@@ -170,7 +170,7 @@ def _feed(data: bytes, framed: bool, size: int | None) -> None:
 class Parrot:
     """A child that says what it is told to: the parent's side is tested with it, without a process."""
 
-    sandbox, gpu, latency_s, alive, limits, worker, threads = "none", None, 1e-4, True, Limits(), None, 1
+    sandbox, gpu, latency_s, alive, limits, worker, threads, asked = "none", None, 1e-4, True, Limits(), None, 1, 0
 
     def __init__(self, answer: Any):
         self.answers, self.arena, self.killed = answer, Arena(arena_bytes(CALLS, EXPECTED)), False

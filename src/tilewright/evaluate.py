@@ -28,7 +28,7 @@ from .child.cross import cross_compile, lend_cache
 from .child.leftovers import Scratch
 from .child.process import Child, Limits
 from .child.sandbox import is_weak
-from .child.session import Outcome, Session, arena_bytes, room_for, same_bytes
+from .child.session import Outcome, Room, Session, arena_bytes, room_for, same_bytes
 from .device import Device, detect, environment
 from .device.machine import available_memory_bytes
 from .measure import Comparison, Measurement, compare, measure
@@ -262,7 +262,7 @@ class Evaluator:
                         "certify needs a sandbox that hides this process from the candidate, and this kernel grants "
                         "no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
                     )
-                verdict = self._verify(session, tier)
+                verdict = _lasting(self._verify(session, tier), session)
                 if tier == "certify" and timeout_s is None:  # it takes seconds, which a search's deadline has not
                     verdict = sanitized(verdict, candidate, self._sanitizer_calls())
                 if tier == "certify" and verdict.status is Status.PASSED and not self._interpreted(candidate):
@@ -398,11 +398,14 @@ class Evaluator:
         child = waiting or (self._start(candidate) if own else self._persistent(candidate))
         try:
             self._lend(candidate, child)
-            with Session(child, candidate, self.problem, room_for(self._outputs)) as session:
+            with Session(child, candidate, self.problem, self._room()) as session:
                 yield session
         finally:
             if own:
                 child.close()
+
+    def _room(self) -> Room:
+        return room_for(self._outputs, self._contents[0] if self.gpu is None else None)
 
     def _lend(self, candidate: Candidate, child: Child) -> None:
         if candidate.digest in self._ahead:
@@ -434,7 +437,7 @@ class Evaluator:
         limits = replace(self.limits, first_call_s=patience_s) if patience_s else self.limits
         child = self._children[candidate.digest] = self._start(candidate, limits)
         try:
-            with Session(child, candidate, self.problem, room_for(self._outputs)) as session:
+            with Session(child, candidate, self.problem, self._room()) as session:
                 session.call(self._inputs[0])
         except BaseException:
             self._children.pop(candidate.digest, child).close()
@@ -455,7 +458,7 @@ class Evaluator:
         inductor = str(made_cache_folder("inductor"))
         compiles = _compiles_itself(candidate)
         return Child(
-            arena_bytes(self._inputs, self._outputs),
+            arena_bytes(self._inputs, self._outputs, self._room()),
             limits=limits or self.limits,
             sandbox=self.sandbox,
             threads=self.threads,
@@ -477,7 +480,7 @@ class Evaluator:
             try:
                 prebuild(candidate)
                 self._lend(candidate, child)
-                session = Session(child, candidate, self.problem, room_for(self._outputs))
+                session = Session(child, candidate, self.problem, self._room())
                 sessions[candidate.digest] = stack.enter_context(session)
             except CandidateError as failure:
                 records[candidate.digest] = self._record(candidate, "measure", self._failed(failure, "measure"))
@@ -579,6 +582,14 @@ def _stable(verdict: Verdict, measured: Measurement) -> Verdict:
         return verdict
     detail = "the first and the second half of its timed calls disagree: measure again on a quieter machine"
     return verdict.with_(status=Status.UNSTABLE, detail=detail)
+
+
+def _lasting(verdict: Verdict, session: Session) -> Verdict:
+    """Refuse results that live until a later call than the next: of buffers that take turns."""
+    if verdict.status is not Status.PASSED or session.early_results_hold():
+        return verdict
+    detail = "the result of an early call was changed by a later one: a result must last as long as it is held"
+    return verdict.with_(status=Status.ALIASED_OUTPUT, detail=detail)
 
 
 def _lasting_cache(folder: str) -> dict[str, str]:

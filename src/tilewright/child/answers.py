@@ -55,8 +55,9 @@ def plain(text: Any, longest: int = 1 << 20) -> str:
 
 @dataclass(frozen=True)
 class OutputMeta:
-    """What the child says an output is. `aliases` are the paths of inputs whose memory it shares, `aliases_outputs`
-    the indices of outputs that share its storage."""
+    """What the child says an output is, `kind` being the name of its class. `is_tensor` is a plain tensor: a subclass,
+    which may lie about its values, has a device and is none. `aliases` are the paths of inputs whose memory it shares,
+    `aliases_outputs` the indices of outputs that share its storage."""
 
     is_tensor: bool
     shape: tuple[int, ...]
@@ -65,11 +66,18 @@ class OutputMeta:
     device: str
     aliases: tuple[str, ...] = ()
     aliases_outputs: tuple[int, ...] = ()
+    kind: str = ""
 
     @property
     def read_as(self) -> torch.dtype | None:
         """The type to read its bytes as; None where there is nothing that can be read."""
         return _READABLE_DTYPES.get(self.dtype) if self.is_tensor else None
+
+
+def result_of(answer: dict[str, Any], place: int) -> dict[str, Any]:
+    """The result of one of several calls; with nothing in it where the answer has none."""
+    each = _listed(answer.get("each", []), MOST_OUTPUTS * 8, "its results")
+    return each[place] if place < len(each) and isinstance(each[place], dict) else {}
 
 
 def metas_of(answer: dict[str, Any], key: str = "metas") -> tuple[OutputMeta, ...]:
@@ -119,6 +127,7 @@ def _meta(data: Any) -> OutputMeta:
         plain(data.get("device"), 20),
         tuple(plain(p, 100) for p in _listed(data.get("aliases"), MOST_OUTPUTS, "an alias")),
         tuple(_integer(i, 0) for i in _listed(data.get("aliases_outputs"), MOST_OUTPUTS, "an alias")),
+        plain(data.get("kind", ""), 60),
     )
 
 

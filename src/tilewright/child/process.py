@@ -46,6 +46,11 @@ class Limits:
     first_call_s: float = 60.0
     call_s: float = 20.0
     memory_bytes: int = 4 << 30
+    extension_s: float = 120.0  # to load what compiles against torch's headers, which alone take half a minute
+
+    def load_s_of(self, source: str) -> float:
+        """The seconds that a candidate may take to load: more where its text builds an extension of torch."""
+        return max(self.load_s, self.extension_s) if "cpp_extension" in source else self.load_s
 
 
 class Child:

@@ -43,7 +43,7 @@ class Program:
         self.instance_key: Any = None
         self.outputs: tuple[Any, ...] = ()
         self.held: tuple[Any, ...] = ()
-        self.first: tuple[Any, ...] = ()  # the outputs of the first call of all
+        self.early: list[tuple[Any, ...]] = []  # the outputs of the first calls of all
         self.loaded = 0
         self.base_address = raw.data_ptr() if raw is not None else 0
         self.device = raw.device.type if raw is not None else "cpu"
@@ -52,7 +52,7 @@ class Program:
     # What the parent may ask for. Each returns the fields of the answer.
 
     def load(self, message: dict[str, Any]) -> dict[str, Any]:
-        self.outputs, self.held, self.first = (), (), ()
+        self.outputs, self.held, self.early = (), (), []
         self.instance, self.instance_key, self.entry = None, None, None
         self.replay = None
         os.chdir(self.scratch)  # wherever the one before went
@@ -95,12 +95,14 @@ class Program:
             answer["grad_metas"] = [self.meta(i, g, {}, ()) for i, g in enumerate(found)]
             self.copy_out(tuple(found), message["grad_regions"])
         self.outputs = tuple(t.detach() if self.is_tensor(t) else t for t in outputs)
-        self.first = self.first or self.outputs
+        if len(self.early) < message["early"]:
+            self.early.append(self.outputs)
         return answer
 
     def previous(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Copy out the outputs of the call before, or of the first one, to see whether a later call changed them."""
-        return {"written": self.copy_out(self.first if message["first"] else self.held, message["regions"])}
+        """Copy out the outputs of the call before, or of an early one, to see whether a later call changed them."""
+        outputs = self.held if message["early"] is None else self.early[message["early"]]
+        return {"written": self.copy_out(outputs, message["regions"])}
 
     def hold(self, message: dict[str, Any]) -> dict[str, Any]:
         self.held = self.outputs
@@ -134,14 +136,18 @@ class Program:
         with self.torch.no_grad():
             gc.collect()
             gc.disable()
+            kept: list[Any] | None = [] if message["each"] else None
             out: Any = None
             for i in range(message["warm"]):
                 out = function(*prepared[i % len(prepared)][0])
+                if kept is not None:
+                    kept.append(out)  # there is memory for all of them from here on
+            if kept is not None:
+                kept.clear()
             go = self.begin()
             schedule, stop_after_ns = [prepared[i][0] for i in go["schedule"]], go["stop_after_ns"]
             taken = [0] * (len(schedule) + 1)
             done = 0
-            kept: list[Any] | None = [] if message["each"] else None
             taken[0] = start = now()
             for args in schedule:
                 out = function(*args)
@@ -184,7 +190,7 @@ class Program:
             self.wire.send({"ended": time.perf_counter_ns(), "done": len(samples_s)})
             gc.enable()
         return {
-            **self.last_result(last, message["regions"]),
+            **self.result(self.replay.last, last, message["regions"]),
             "done": len(samples_s),
             "samples_s": samples_s,
             "mode": self.replay.mode,
@@ -196,17 +202,12 @@ class Program:
         """Run the block that was timed last again, as it is, on what its inputs hold now."""
         with self.torch.no_grad():
             samples_s = self.replay.run(message["replays"])
-        return {**self.last_result(message["inputs"], message["regions"]), "sample_s": min(samples_s)}
+        return {**self.result(self.replay.last, message["inputs"], message["regions"]), "sample_s": min(samples_s)}
 
     def kernels(self, message: dict[str, Any]) -> dict[str, Any]:
         """The kernels that the block that was timed last starts, as CUPTI saw them: name, stream, start, seconds."""
         with self.torch.no_grad():
             return {"kernels": self.replay.kernels()}
-
-    def last_result(self, inputs: dict[str, Any], regions: list[list[int]]) -> dict[str, Any]:
-        outputs = as_tuple(self.replay.last)
-        metas = [self.meta(i, t, inputs, outputs) for i, t in enumerate(outputs)]
-        return {"metas": metas, "written": self.copy_out(outputs, regions)}
 
     def proof(self, message: dict[str, Any]) -> dict[str, Any]:
         """What a baseline says of itself: the result of its `proof()`, for example that it did compile."""
@@ -313,8 +314,8 @@ class Program:
     def meta(self, index: int, value: Any, inputs: dict[str, Any], outputs: tuple[Any, ...]) -> dict[str, Any]:
         torch = self.torch
         if not self.is_tensor(value):
-            return {"is_tensor": False, "shape": [], "dtype": type(value).__name__, "stride": [], "device": "",
-                    "aliases": [], "aliases_outputs": []}  # fmt: skip
+            return {"is_tensor": False, "shape": [], "dtype": "", "stride": [], "device": "", "aliases": [],
+                    "aliases_outputs": [], "kind": type(value).__name__}  # fmt: skip
         aliases, twins = [], []
         if value.device.type == self.device and value.layout == torch.strided and value.numel():
             start = value.untyped_storage().data_ptr()
@@ -336,6 +337,7 @@ class Program:
             "device": value.device.type,
             "aliases": aliases,
             "aliases_outputs": twins,
+            "kind": type(value).__name__,
         }
 
 

@@ -13,7 +13,7 @@ import torch
 
 from ..candidate import Candidate, CandidateError, Status
 from ..problem import Inputs, Problem
-from .answers import OutputMeta, count_of, failure_of, kernels_of, metas_of, plain, seconds_of, written_of
+from .answers import OutputMeta, count_of, failure_of, kernels_of, metas_of, plain, result_of, seconds_of, written_of
 from .arena import ArenaFull, Region, span_bytes
 from .process import Child, Limits
 from .values import described
@@ -24,6 +24,9 @@ _SPARE_BYTES = 32 << 20
 _AGAIN = 4  # runs of a block on exchanged inputs: the first one starts from rest
 _compare = ctypes.CDLL(None).memcmp
 _compare.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_KEPT_BYTES = 512 << 20
+_EARLY, _EARLY_BYTES = 3, 256 << 20  # results that are held to the end
+_INDEX_BYTES, _FREE_BYTES = 16, 64 << 20  # two indices per element, as of x.nonzero()
 _NOTICE_S = 0.002  # the child is at work already when the parent learns that it has begun
 
 
@@ -48,9 +51,9 @@ class TimedBlock:
     """A block of timed calls. `calls_s` are the child's claims, of each call, or on a GPU the mean of each replay of
     the block; `claimed_s` spans all of them; `parent_s` is the parent's clock over it, less what the parent itself
     waited for a processor, of which an empty block takes `latency_s`; `answered_s` goes on until the result of the
-    last call, made on slot `last_slot`, lay in the shared memory; `inside` says whether all stamps lie between asking
-    and being told. `outcome` is that result, read when it is first asked for, which must be before the child is asked
-    for anything else. `mode` is "calls", "graph" or "burst" (child.replay), and `host_s`
+    last call, or of all of them, lay in the shared memory; `inside` says whether all stamps lie between asking and
+    being told. `outcome` is a result, of the call on slot `last_slot`, read when it is first asked for, which must be
+    before the child is asked for anything else. `mode` is "calls", "graph" or "burst" (child.replay), and `host_s`
     what the host needs to start one call on a GPU."""
 
     calls_s: tuple[float, ...]
@@ -93,6 +96,8 @@ class Session:
         self._called = False
         self._slots: dict[int, _Placed] = {}
         self._previous: Outcome | None = None
+        self._early: list[Outcome] = []
+        self._early_most = max(1, min(_EARLY, _EARLY_BYTES // max(1, room.parts * room.usual_bytes)))
         self._states: list[dict[str, torch.Tensor]] = []
         self._copies: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._mark = child.arena.mark()
@@ -103,7 +108,8 @@ class Session:
             self._base = child.arena.mark()
             self._latency_s, self._worker = child.latency_s, child.worker  # as they are without a candidate
             start = time.perf_counter()
-            child.ask("load", child.limits.load_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
+            limit_s = child.limits.load_s_of(candidate.source)
+            child.ask("load", limit_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
             self.load_s = time.perf_counter() - start
         except BaseException:  # the child may go on with the next candidate, which needs the room
             child.arena.release(self._mark)
@@ -140,6 +146,7 @@ class Session:
         """Call the candidate once on `inputs`, placed at the addresses of `slot`, and return what it did."""
         placed = self.place(inputs, slot)
         fields: dict[str, Any] = {"inputs": placed.description, "grads": list(grads), "poison": poison}
+        fields["early"] = self._early_most
         mark = self.child.arena.mark()
         try:
             seeds = [self._put(f"grad_outputs.{i}", g) for i, g in enumerate(grad_outputs)]
@@ -155,6 +162,8 @@ class Session:
         if self._previous is not None and not self._still_holds(self._previous):
             outcome = Outcome(**{**outcome.__dict__, "stable": False})
         self._previous = outcome
+        if len(self._early) < self._early_most:
+            self._early.append(outcome)
         return outcome
 
     def time(
@@ -166,27 +175,32 @@ class Session:
         stop_after_s: float = 1e9,
         replays: int = 1,
         late: Mapping[int, Inputs] | None = None,
+        kept: int | None = None,
     ) -> TimedBlock:
         """Time one call per entry of `schedule`, each an index into `inputs` (at its own addresses). The block ends
         early, after a whole call, once `stop_after_s` seconds have passed. On a GPU the block is run `replays` times
         as a whole instead.
 
         The child says when it has prepared and warmed up. Only then are the contents `late` written to their slots,
-        the parent's clock started, and, except on a GPU, the schedule told: nothing can be done ahead of the clock."""
+        the parent's clock started, and, except on a GPU, the schedule told: nothing can be done ahead of the clock.
+
+        With `kept`, a place in the schedule, the results of all calls lie in the shared memory before `answered_s`, and
+        `outcome` is the one of that call; where there is no room for all, of the last call. Not on a GPU."""
         if len(schedule) > _STAMPS:
             raise ValueError(f"a block has at most {_STAMPS} calls, not {len(schedule)}")
         late = {slot: c for slot, c in (late or {}).items() if _layout(c) == _layout(inputs[slot])} if late else {}
         placed = [self.place(one, slot) for slot, one in enumerate(inputs)]
         if any(self._slots.get(slot) is not p for slot, p in enumerate(placed)):  # room was made on the way
             placed = [self.place(one, slot) for slot, one in enumerate(inputs)]
-        regions = self._regions()
+        regions, mark = self._regions(), self.child.arena.mark()
+        each = self._regions_of_each(len(schedule)) if kept is not None else []
         self._previous = None
         patience = self._patience() * 2 + self.child.limits.call_s
         self.child.arena.settle()
         on_gpu = self.child.gpu is not None
         self.child.tell(
             "time", slots=[p.description for p in placed], warm=warm, stamps=self._stamps.offset, regions=regions,
-            schedule=list(schedule) if on_gpu else [],  # a graph is captured before the clock runs
+            each=each, schedule=list(schedule) if on_gpu else [],  # a graph is captured before the clock runs
         )  # fmt: skip
         self._note("prepared", patience)
         for slot, content in (late or {}).items():
@@ -210,12 +224,16 @@ class Session:
             raise CandidateError(Status.TIMING_INCONSISTENT, "the child miscounted its timed calls")
         stamps = self.child.arena.view(self._stamps, torch.int64, (done + 1,)).tolist()
         calls = tuple((b - a) / 1e9 for a, b in zip(stamps, stamps[1:], strict=False))
-        read = self._later(answer, placed[schedule[done - 1]], regions)
+        if each and kept is not None and done == len(schedule):
+            last, read = schedule[kept], self._later(result_of(answer, kept), placed[schedule[kept]], each[kept])
+        else:
+            last, read = schedule[done - 1], self._later(answer, placed[schedule[done - 1]], regions)
+        self.child.arena.release(mark)
         claimed_s = (stamps[-1] - stamps[0]) / 1e9
         parent_s -= min(excuse.of(claimed_s, self.child.threads), max(0.0, parent_s - claimed_s))
         inside = watch.begun_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) > 0
         return TimedBlock(
-            calls, tuple(schedule[:done]), claimed_s, parent_s, inside, schedule[done - 1], read,
+            calls, tuple(schedule[:done]), claimed_s, parent_s, inside, last, read,
             latency_s=self._latency_s, answered_s=answered_s,
         )  # fmt: skip
 
@@ -325,6 +343,15 @@ class Session:
         part = self._room.part_bytes
         return [[self._out.offset + i * part, part] for i in range(self._room.parts)]
 
+    def _regions_of_each(self, calls: int) -> list[list[list[int]]]:
+        """For each call a region per output; none where the arena has no room for them."""
+        bytes_ = self._room.usual_bytes
+        try:
+            taken = [[self.child.arena.take(bytes_) for _ in range(self._room.parts)] for _ in range(calls)]
+        except ArenaFull:
+            return []
+        return [[[r.offset, r.bytes] for r in regions] for regions in taken]
+
     def _grad_regions(self, inputs: Inputs, grads: Sequence[str]) -> list[list[int]]:
         regions = []
         for name in grads:
@@ -376,9 +403,15 @@ class Session:
         found = self.child.arena.view(Region(region[0], region[1]), dtype, meta.shape)
         return found.clone() if copy else found
 
-    def _still_holds(self, before: Outcome) -> bool:
+    def early_results_hold(self) -> bool:
+        """Whether the results of the first calls of all are what they were then. Those that share memory with an input
+        are not looked at."""
+        early = [(i, o) for i, o in enumerate(self._early) if not any(m.aliases for m in o.metas)]
+        return all(self._still_holds(outcome, i) for i, outcome in early)
+
+    def _still_holds(self, before: Outcome, early: int | None = None) -> bool:
         regions = self._regions()
-        self.child.ask("previous", self.child.limits.call_s, regions=regions)
+        self.child.ask("previous", self.child.limits.call_s, regions=regions, early=early)
         for kept, meta, region in zip(before.outputs, before.metas, regions, strict=False):
             if kept.numel() and not same_bytes(self._read(meta, 0, region, copy=False), kept):
                 return False
@@ -410,9 +443,9 @@ def flat(inputs: Inputs) -> dict[str, torch.Tensor]:
         elif isinstance(value, list | tuple):
             for i, item in enumerate(value):
                 walk(f"{path}.{i}", item)
-
         elif isinstance(value, dict):
             walk(path, list(value.values()))
+
     for name, value in inputs.args.items():
         walk(f"args.{name}", value)
     for name, value in inputs.state.items():
@@ -469,25 +502,36 @@ def same_bytes(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Room:
-    """The output region: `parts` results of up to `part_bytes` each."""
+    """The output region: `parts` results of up to `part_bytes` each, though few have more than `usual_bytes`."""
 
     parts: int
     part_bytes: int
+    usual_bytes: int
 
 
-def room_for(outputs: Sequence[torch.Tensor]) -> Room:
-    """Room for results like `outputs`, and for one more, each as large as the largest."""
-    largest = max((t.numel() * t.element_size() for t in outputs), default=0)
-    return Room(len(outputs) + 1, -(-largest // 4096) * 4096 + 4096)
+def room_for(outputs: Sequence[torch.Tensor], inputs: Inputs | None = None) -> Room:
+    """Room for results like `outputs`, and for one more, each as large as the largest. With `inputs`, which are on a
+    CPU, where memory that nobody touches is free, also for results that are longer on other values (x[x > 0])."""
+    usual = largest = max((t.numel() * t.element_size() for t in outputs), default=0)
+    if inputs is not None:
+        longest = max((t.numel() for t in flat(inputs).values()), default=0)
+        largest = max(largest, min(_INDEX_BYTES * longest, _FREE_BYTES))
+    return Room(len(outputs) + 1, _pages(largest) + 4096, min(_pages(2 * usual), _pages(largest)) + 4096)
 
 
-def arena_bytes(calls: Sequence[Inputs], outputs: Sequence[torch.Tensor]) -> int:
+def _pages(bytes_: int) -> int:
+    return -(-bytes_ // 4096) * 4096
+
+
+def arena_bytes(calls: Sequence[Inputs], outputs: Sequence[torch.Tensor], room: Room | None = None) -> int:
     """Bytes of an arena that holds all `calls` at their own addresses, outputs, gradients and stamps."""
     tensors = [t for call in calls for t in flat(call).values()]
     placed = sum(span_bytes(tuple(t.shape), tuple(t.stride()), t.element_size()) + 4 * 4096 for t in tensors)
     largest = max((sum(t.numel() * t.element_size() for t in flat(c).values()) for c in calls), default=0)
-    room = room_for(outputs)
-    return placed + largest + 3 * room.parts * room.part_bytes + 8 * _STAMPS + _SPARE_BYTES
+    room = room or room_for(outputs)
+    each = len(calls) * room.parts * (room.usual_bytes + 2 * 4096)  # of the calls of a block, where all are kept
+    fixed = 3 * room.parts * room.part_bytes + 8 * _STAMPS + _SPARE_BYTES
+    return placed + largest + fixed + (each if each <= _KEPT_BYTES else 0)
 
 
 def open_session(

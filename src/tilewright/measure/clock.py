@@ -34,6 +34,7 @@ _WITNESS_TRIES = 8
 _BLOCK_TRIES = 5
 _PATIENCE_S, _MOST_TRIES = 2.0, 60  # what a busy machine disturbs is made again for this long, and this often
 _COPIES = 3
+_HANDED_OVER_S = 1e-4  # to describe a result, in Python
 _LONG_S = 0.005  # a single call of that length stands out
 _INSPECTED = 0.3  # of the blocks, drawn at random, and the last: the result of the last call is judged
 _UNSEEN = 2.0  # times as long as known content may take what was just written: caches and pages are cold
@@ -178,13 +179,14 @@ def witness(
     """Refuse a candidate that cannot give the right results of unseen inputs in about the `call_s` that it claims.
 
     Only the parent's clock counts here. Contents that the candidate has never seen are written after it said that it
-    was ready; the clock runs from the word to go until the last result lies in the parent's memory. Whatever a
-    candidate does to the program around it, the work cannot have been done before, or be done afterwards, or be left
-    out. The last result of the trial that counts, that of `fresh(trial)`, goes to `judge`.
+    was ready; the clock runs from the word to go until the results lie in the parent's memory. Whatever a candidate
+    does to the program around it, the work cannot have been done before, or be done afterwards, or be left out. The
+    result of `fresh(trial)` goes to `judge`, in the trial that counts.
 
     First a single call. Where one is too short to be seen beside a message between processes, then also a block of
-    them, whose other contents are from `more`: who took the program over could leave those out, but not the single
-    call. One trial of each is enough; there are several, as a machine may be busy. Not for a GPU.
+    them, whose other contents are from `more`, and all of whose results are handed over; at what place of the block
+    the judged one stands is drawn at random. One trial of each is enough; there are several, as a machine may be busy.
+    Not for a GPU.
     """
     if session.child.gpu is not None:
         return
@@ -209,8 +211,12 @@ def _bear_out(
     for number in _attempts(trial, _WITNESS_TRIES):
         session.rest(pace_of(session).cool_s)
         late = {slot: more() for slot in range(1, calls)} | {0: fresh(number)}
-        timed = session.time(inputs, [*range(1, calls), 0], warm=len(inputs), late=late)
-        handed_over_s = _UNSEEN * _copy_s(timed.outcome)
+        schedule = random.SystemRandom().sample(range(calls), calls)
+        kept = schedule.index(0) if calls > 1 else None
+        timed = session.time(inputs, schedule, warm=len(inputs), late=late, kept=kept)
+        if timed.last_slot != 0:
+            continue  # there was no room to keep them all: only the last one is handed over
+        handed_over_s = calls * (_UNSEEN * _copy_s(timed.outcome) + _HANDED_OVER_S)
         allowed_s = pace_of(session).may_take_s(_UNSEEN * calls * call_s, timed.latency_s) + handed_over_s
         if timed.answered_s <= allowed_s:
             judge(number, timed.outcome)
