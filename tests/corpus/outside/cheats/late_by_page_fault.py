@@ -14,7 +14,6 @@ CORPUS = {
     "source": "own",
     "defence": "every page of an output is read before the clock stops",
     "needs": "compiler",
-    "open": "work done when a result is read hides in the slack of half a millisecond",
     "device": "cpu",
 }
 SOURCE = r"""

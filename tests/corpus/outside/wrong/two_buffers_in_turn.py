@@ -9,7 +9,6 @@ CORPUS = {
     "what": "double buffering of the outputs: safe for one call, overwritten by the second",
     "source": "own",
     "defence": "an output is looked at again after several calls",
-    "open": "the child keeps the previous result only",
     "device": "cpu",
 }
 
