@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from . import units
 from .results import (
@@ -19,11 +18,13 @@ from .results import (
     ReportResult,
     ValidationResult,
 )
+from .text_table import grouped, table
 from .verify.error_map import shade
 
 _SHADES = "·░▒▓█"
 _GOOD, _BAD, _DIM = "green", "red", "bright_black"
 _WIDTH_WITHOUT_TERMINAL = 120
+_INTERVAL = "95 % interval"
 
 
 def check(result: CheckResult) -> None:
@@ -46,7 +47,7 @@ def check(result: CheckResult) -> None:
         ]
         for w in result.workloads
     ]
-    _table(out, columns, rows, numbers=("error", "allowed"))
+    table(out, columns, rows, numbers=("error", "allowed"))
     if result.evidence is not None and (result.status != "PASSED" or result.tier == "certify"):
         evidence(out, result.evidence)
     if result.facts:
@@ -56,7 +57,8 @@ def check(result: CheckResult) -> None:
     for s in result.suspicions:
         out.print(f"[{_DIM}]line {s.line}, {s.rule}: {escape(s.text)} ({escape(s.reason)}); decides nothing[/]")
     seed = f"; replay with --replay {result.seed}" if result.seed is not None else ""
-    out.print(f"[{_DIM}]{result.device}, tier {result.tier}, sandbox {result.sandbox or 'none reached'}{seed}[/]")
+    sandbox = f"sandbox {result.sandbox}" if result.sandbox else "no child was started"
+    out.print(f"[{_DIM}]{result.device}, tier {result.tier}, {sandbox}{seed}[/]")
 
 
 def evidence(out: Console, found: Any) -> None:
@@ -99,7 +101,7 @@ def compile_facts(out: Console, facts: Sequence[Any]) -> None:
         shared = f"{fact.shared_bytes:,}"
         rows.append([fact.kernel, fact.target, found, str(fact.registers), spills, shared, occupancy])
     columns = ["kernel", "target", "instructions", "registers", "spills", "shared bytes", "occupancy"]
-    _table(out, columns, rows, numbers=("registers", "spills", "shared bytes", "occupancy"))
+    table(out, columns, rows, numbers=("registers", "spills", "shared bytes", "occupancy"))
 
 
 def bench(result: BenchResult) -> None:
@@ -112,7 +114,7 @@ def bench(result: BenchResult) -> None:
         "workload",
         "verdict",
         "median",
-        "95 % interval",
+        _INTERVAL,
         "of bound",
         *(f"vs {b}" for b in bases),
     ]
@@ -124,7 +126,9 @@ def bench(result: BenchResult) -> None:
         name = f"[{_DIM}]{row.impl}[/]" if row.baseline else row.impl
         cells = [row.op, name, row.workload, _status(row.status), units.seconds(row.median_s), interval, fraction]
         rows.append([*cells, *speedups])
-    _table(out, columns, rows, numbers=columns[4:])
+    passed = all(row.status == "PASSED" for row in result.rows)
+    optional = [_INTERVAL, *(["verdict"] if passed else []), *reversed(columns[7:])]
+    grouped(out, columns, rows, columns[4:], optional)
     for row in result.rows:
         if row.detail:
             out.print(f"  {row.op} {row.impl} {row.workload}: {escape(row.detail)}")
@@ -142,7 +146,7 @@ def comparison(result: ComparisonResult) -> None:
         verdict = f"[{colours.get(r.verdict, _DIM)}]{r.verdict}[/]"
         rows.append([r.op, r.impl, r.workload, r.device, *times, verdict])
     columns = ["operator", "impl", "workload", "device", "a", "b", "b / a", "interval", "b is"]
-    _table(out, columns, rows, numbers=("a", "b", "b / a", "interval"))
+    table(out, columns, rows, numbers=("a", "b", "b / a", "interval"))
     for name in result.missing:
         out.print(f"[{_DIM}]only in one of them: {escape(name)}[/]")
 
@@ -163,7 +167,7 @@ def optimize(result: Any) -> None:
             units.percent(e["fraction_of_bound"]),
         ]
         rows.append([name, _status(e["status"]), *times, *(units.times(e["speedup"].get(b)) for b in bases)])
-    _table(out, columns, rows, numbers=columns[2:])
+    table(out, columns, rows, numbers=columns[2:])
     said = {"improved": "faster than every baseline", "level": "level with the best baseline"}
     if result.best:
         proof = "certified" if result.best.certified else "not certified"
@@ -193,14 +197,14 @@ def device(machine: Any) -> None:
     profile = machine.profile
     if profile is None:
         rows.append(["measured", "not yet: tilewright device --calibrate"])
-        _table(out, ["", ""], rows, header=False)
+        table(out, ["", ""], rows, header=False)
         return
     quick = "quickly; thoroughly with: tilewright device --calibrate" if profile.quick else ""
     rows.append(["measured", f"{profile.created[:16].replace('T', ' ')}, in {profile.seconds:.0f} s {quick}"])
     rows += [["one call", _call_costs(profile)], ["exp", units.operations(profile.special_per_s, "op/s")]]
     if profile.power_limit_w:
         rows.append(["power limit", f"{profile.power_limit_w:.0f} W"])
-    _table(out, ["", ""], rows, header=False)
+    table(out, ["", ""], rows, header=False)
     _memory_rates(out, profile, machine.cache_bytes)
     _matrix_rates(out, profile, machine.peaks)
 
@@ -231,7 +235,7 @@ def _memory_rates(out: Console, profile: Any, cache_bytes: int) -> None:
     found = [(name, dict(curve)) for name, curve in curves.items()]
     rows = [[name, *(units.bandwidth(rates.get(size)) for size in sizes)] for name, rates in found]
     out.print()
-    _table(out, ["bytes moved", *columns], rows, columns)
+    table(out, ["bytes moved", *columns], rows, columns)
 
 
 def _matrix_rates(out: Console, profile: Any, peaks: Any) -> None:
@@ -249,7 +253,7 @@ def _matrix_rates(out: Console, profile: Any, peaks: Any) -> None:
         rows.append(row)
     held = ["back to back", "clock", "power", "held by"] if profile.matrix_sustained else []
     out.print()
-    _table(out, ["matrix product", "rate", "of datasheet", *held], rows, ["rate", "of datasheet", *held[:3]])
+    table(out, ["matrix product", "rate", "of datasheet", *held], rows, ["rate", "of datasheet", *held[:3]])
 
 
 def operators(result: OperatorsResult) -> None:
@@ -259,10 +263,10 @@ def operators(result: OperatorsResult) -> None:
         one = result.operators[0]
         out.print(f"[bold]{one.name}[/]  ({', '.join(one.impls)})\n\n{escape(one.documentation)}\n")
         rows = [[w.name, w.dtype, _axes(w), escape(w.source)] for w in map(_any, one.workloads)]
-        _table(out, ["workload", "dtype", "axes", "from"], rows)
+        table(out, ["workload", "dtype", "axes", "from"], rows)
         return
     rows = [[o.name, ", ".join(o.impls), str(len(o.workloads)), escape(o.summary)] for o in result.operators]
-    _table(out, ["operator", "implementations", "workloads", "what it computes"], rows, numbers=("workloads",))
+    table(out, ["operator", "implementations", "workloads", "what it computes"], rows, numbers=("workloads",))
 
 
 def validation(result: ValidationResult) -> None:
@@ -291,21 +295,6 @@ def report(result: ReportResult) -> None:
 def _console() -> Console:
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
-
-
-def _table(
-    out: Console,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    numbers: Sequence[str] = (),
-    header: bool = True,
-) -> None:
-    table = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
 
 
 def _any(value: Any) -> Any:
