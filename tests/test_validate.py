@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import torch
 
 from tilewright import ops
 from tilewright.candidate import CandidateError
+from tilewright.formats import kernelbench
+from tilewright.formats._source import parse_source
 from tilewright.problem import Inputs, Problem, Workload
 from tilewright.verify.mutation import mutants_of, outputs_of
 from tilewright.verify.validation import Findings, TooLarge, fitted, needed_bytes, validate
@@ -114,6 +117,45 @@ def test_large_problems_are_made_smaller_or_refused() -> None:
     )  # fmt: skip
     with pytest.raises(TooLarge, match=r"fixed at w needs about \d+\.\d GiB"):
         validate(fixed, fixed.workloads[0], 1, LIMIT)
+
+
+UNSET = """
+    import torch
+    from torch import nn
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.empty(64))
+
+        def forward(self, x, scale, shift, index):
+            return (x * self.weight * scale + shift)[index]
+
+    def get_inputs():
+        return [torch.empty(32, 64), torch.ones(32, 64), torch.randn(32, 64), torch.zeros(8, dtype=torch.long)]
+"""
+
+
+def test_inputs_that_are_unset_or_constant_are_named(write: Any) -> None:
+    source = parse_source(dedent(UNSET), "unset.py")
+    posed = kernelbench.bind(Problem(name="unset", kind="module"), source)
+    workload = Workload(name="w")
+    weak = validate(posed, workload, 1, LIMIT).weak
+    assert "args.x holds NaN" in " ".join(weak)
+    assert [w.partition(":")[0] for w in weak if "constant:" in w] == [
+        "args.scale is constant",
+        "args.index is constant",
+    ]
+    weight = posed.make_inputs(workload, 1).state["weight"]
+    assert len(weight.unique()) == 64 and not weight.isnan().any()  # drawn, where its constructor left it unset
+
+
+def test_an_operation_that_asks_for_too_much_memory_is_no_fault_of_the_reference() -> None:
+    def greedy(x: torch.Tensor) -> torch.Tensor:
+        return x + torch.zeros((1 + int(x.abs().sum())) << 40)[:1]  # of a size that no shape tells
+
+    with pytest.raises(TooLarge, match=r"p at w needs more memory than there is: .*allocate"):
+        found(greedy)
 
 
 def test_an_unknown_invariant_is_refused(tilewright: Any, write: Any) -> None:

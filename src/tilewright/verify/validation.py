@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -220,6 +220,12 @@ def needed_bytes(problem: Problem, workload: Workload) -> int:
 
 def _needed(inputs: Inputs, outputs: tuple[torch.Tensor, ...], largest: int) -> int:
     tensors = [t for t in (*inputs.tensors().values(), *outputs) if isinstance(t, torch.Tensor)]
+    return needed_for(tensors, largest)
+
+
+def needed_for(tensors: Iterable[torch.Tensor], largest: int = 0) -> int:
+    """About the memory in bytes that validation takes for these inputs and outputs, with `largest` bytes in the largest
+    intermediate result. Their data is not looked at."""
     return 12 * sum(t.numel() * t.element_size() for t in tensors) + 8 * largest
 
 
