@@ -295,8 +295,10 @@ class Evaluator:
     def _refuse_reuse(self, session: Session) -> None:
         """Refuse a candidate whose results a call on other content changes, or that works while nobody asks it to."""
         for slot in range(_CONTENTS + 1):
-            if not session.call(self._inputs[slot], slot=slot).stable:
+            outcome = session.call(self._inputs[slot], slot=slot)
+            if not outcome.stable:
                 raise CandidateError(Status.ALIASED_OUTPUT, "the result of one call was changed by a following call")
+            self._inspect(slot % _CONTENTS, outcome)
         share = 0.0 if self.gpu is not None else busy_share(session.child.pid, session.sandbox)
         if not is_at_rest(share):
             raise CandidateError(
@@ -376,7 +378,7 @@ class Evaluator:
     def _accept(self, truth: Truth, outcome: Outcome) -> None:
         judgement = judge(truth, outcome, device=self.device.kind)
         if judgement.status is not Status.PASSED:
-            raise CandidateError(judgement.status, f"in a timed call: {judgement.detail}")
+            raise CandidateError(judgement.status, f"in one of many calls: {judgement.detail}")
 
     def _against_bound(self, verdict: Verdict, measured: Measurement) -> Verdict:
         hard_s = self.bound.hard_s if self.bound else None

@@ -40,7 +40,7 @@ class Program:
         self.kind = "function"
         self.module_source: Any = None
         self.instance: Any = None
-        self.instances: dict[str, Any] = {}  # by their weights: the first and the latest
+        self.instances: dict[int, Any] = {}  # by what they were made of: the first and the latest
         self.outputs: tuple[Any, ...] = ()
         self.held: tuple[Any, ...] = ()
         self.early: list[tuple[Any, ...]] = []  # the outputs of the first calls of all
@@ -87,7 +87,7 @@ class Program:
             result = function(*args)
             outputs = as_tuple(result)
             if grads:
-                self.backward(outputs, [self.tensor(d) for d in message["grad_outputs"]])
+                self.backward_of_two(function, args, outputs, [self.tensor(d) for d in message["grad_outputs"]], leaves)
         metas = [self.meta(i, t, message["inputs"], outputs) for i, t in enumerate(outputs)]
         answer = {"metas": metas, "written": self.copy_out(outputs, message["regions"])}
         if grads:
@@ -220,12 +220,12 @@ class Program:
         args = [self.value(d) for d in inputs["args"].values()]
         if self.kind == "function":
             return args, self.entry
-        key = repr((inputs["init"], inputs["state"], inputs["state_version"]))
+        key = inputs["made_of"]
         if key not in self.instances:
             for other in list(self.instances)[1:]:
                 del self.instances[other]
             self.instances[key] = self.build_module(inputs)
-        self.instance = self.instances[key]  # called before with these weights: what it keeps between calls shows
+        self.instance = self.instances[key]  # as it was left: what it keeps between calls shows
         return args, self.instance
 
     def build_module(self, inputs: dict[str, Any]) -> Any:
@@ -256,6 +256,22 @@ class Program:
                 leaf.grad = None
             leaves[name] = leaf
         return leaves
+
+    def backward_of_two(
+        self, function: Any, args: list[Any], outputs: tuple[Any, ...], grad_outputs: list[Any], leaves: dict[str, Any]
+    ) -> None:
+        """Call once more, on reversed tensors, before the first backward pass: what the first call has saved must be
+        its own. The gradients that stay in `leaves` are those of the first call."""
+        if not any(self.is_tensor(o) and o.requires_grad for o in outputs):
+            raise RuntimeError("the output does not require grad: it has no grad_fn")
+        tracked = [self.is_tensor(a) and a.requires_grad for a in args]
+        others = [
+            a.detach().flip(*range(a.ndim)).requires_grad_() if t else a for a, t in zip(args, tracked, strict=True)
+        ]
+        self.backward(as_tuple(function(*others)), grad_outputs)
+        for leaf in leaves.values():
+            leaf.grad = None
+        self.backward(outputs, grad_outputs)
 
     def backward(self, outputs: tuple[Any, ...], grad_outputs: list[Any]) -> None:
         pairs = [(o, g) for o, g in zip(outputs, grad_outputs, strict=True) if o.is_floating_point()]

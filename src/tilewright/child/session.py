@@ -98,7 +98,7 @@ class Session:
         self._previous: Outcome | None = None
         self._early: list[Outcome] = []
         self._early_most = max(1, min(_EARLY, _EARLY_BYTES // max(1, room.parts * room.usual_bytes)))
-        self._states: list[dict[str, torch.Tensor]] = []
+        self._modules: list[tuple[dict[str, torch.Tensor], tuple[Any, ...]]] = []
         self._copies: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._mark = child.arena.mark()
         try:
@@ -296,7 +296,7 @@ class Session:
             "args": {k: described(f"args.{k}", v, lay) for k, v in inputs.args.items()},
             "state": {k: described(f"state.{k}", v, lay) for k, v in inputs.state.items()},
             "init": [described(f"init.{i}", v, lay) for i, v in enumerate(inputs.init)],
-            "state_version": self._version(inputs),
+            "made_of": self._made_of(inputs),
         }
         return placed
 
@@ -328,15 +328,16 @@ class Session:
             self._write(placed.views[path], tensor)
             placed.own[path] = self._own(tensor, placed.views[path])
         placed.inputs = inputs
-        placed.description["state_version"] = self._version(inputs)
+        placed.description["made_of"] = self._made_of(inputs)
 
-    def _version(self, inputs: Inputs) -> int:
-        """A number that changes whenever other weights are placed, so that the child loads them again."""
-        for number, state in enumerate(self._states):
-            if state is inputs.state or not (state or inputs.state):
+    def _made_of(self, inputs: Inputs) -> int:
+        """A number for the weights and constructor arguments: the child makes a module for each, and no other."""
+        for number, (state, init) in enumerate(self._modules):
+            same_state = state is inputs.state or not (state or inputs.state)
+            if same_state and (init is inputs.init or not (init or inputs.init)):
                 return number
-        self._states.append(inputs.state)
-        return len(self._states) - 1
+        self._modules.append((inputs.state, inputs.init))
+        return len(self._modules) - 1
 
     def _regions(self) -> list[list[int]]:
         """Cut the output region into one part per output, each as large as the reference's largest."""
