@@ -98,7 +98,7 @@ def ops(
 def check(
     target: Annotated[str, Argument(help="An operator or a candidate file.")],
     problem: of.ProblemFile = None,
-    tier: of.Tier = "measure",
+    tier: of.Tier = None,
     device: of.DeviceName = "auto",
     target_archs: of.Archs = "",
     replay: of.Replay = None,
@@ -112,7 +112,9 @@ def check(
     Truth is the reference in float64; the tolerance is derived from it, and nothing is configured.
 
     \b
-    tilewright check my_kernel.py --problem my_problem.py
+    tilewright check my_kernel.py --problem my_problem.py             everything, on one workload
+    tilewright check my_kernel.py --problem p.py --tier measure       a few kinds of inputs, in a second or two
+    tilewright check my_kernel.py --problem p.py --tier certify       everything, on every workload
     tilewright check rms_norm:triton --target sm_90,sm_100,gfx942     registers, spills, instructions; no GPU needed
     tilewright check my_kernel.py --problem p.py --replay 1234567     the very inputs that failed before
     """

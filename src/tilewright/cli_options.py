@@ -16,7 +16,7 @@ DeviceName = Annotated[
 ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What a candidate file must compute.")]
 LoadTimeout = Annotated[float, Option(metavar="S", help="Seconds that a problem file may take to import and run once.")]
 WeakSandbox = Annotated[bool, Option("--allow-weak-sandbox", help="Certify behind resource limits only; marked so.")]
-Tier = Annotated[str, Option(metavar="T", help="screen (seconds), measure, or certify (fresh process, everything).")]
+Tier = Annotated[str | None, Option(metavar="T", help="screen (quick, not timed), measure, or certify (everything).")]
 Archs = Annotated[str, Option("--target", metavar="ARCHS", help="Cross-compile too: sm_80,sm_90,sm_100,gfx942.")]
 Replay = Annotated[int | None, Option(metavar="SEED", help="Judge again with the inputs of a logged seed.")]
 OneWorkload = Annotated[str | None, Option("--workload", metavar="W", help="One workload, by its name.")]

@@ -57,6 +57,10 @@ class CannotDo(Exception):
     """This machine cannot do what was asked; the message says what is missing."""
 
 
+class WeakSandbox(CannotDo):
+    """The candidate could read this process, so that nothing can be certified."""
+
+
 class Evaluator:
     """Judges and times candidates of one problem on one workload. Not thread-safe, except for `build`.
 
@@ -251,18 +255,18 @@ class Evaluator:
     ) -> Record:
         self.prepare()
         clock = _Laps()
-        measured = None
+        measured = judged = None
         facts: dict[str, Any] = {}
         try:
             prebuild(candidate)
             clock.lap("build_s")
             with self._session(candidate, fresh=tier == "certify") as session, _watchdog(session, timeout_s):
                 if tier == "certify" and is_weak(session.sandbox) and not self.allow_weak_sandbox:
-                    raise CannotDo(
+                    raise WeakSandbox(
                         "certify needs a sandbox that hides this process from the candidate, and this kernel grants "
                         "no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
                     )
-                verdict = _lasting(self._verify(session, tier), session)
+                verdict = judged = _lasting(self._verify(session, tier), session)
                 if tier == "certify" and timeout_s is None:  # it takes seconds, which a search's deadline has not
                     verdict = sanitized(verdict, candidate, self._sanitizer_calls())
                 if tier == "certify" and verdict.status is Status.PASSED and not self._interpreted(candidate):
@@ -276,6 +280,8 @@ class Evaluator:
                 facts = self._facts(session, candidate)
         except CandidateError as failure:
             verdict = self._failed(failure, tier)
+            if judged is not None:  # what was seen before it failed stays evidence
+                verdict = judged.with_(status=failure.status, detail=failure.detail, facts=judged.facts | verdict.facts)
         if verdict.status in _FATAL:
             self._retire()
         return self._record(candidate, tier, verdict, measured, clock.cost(), facts)

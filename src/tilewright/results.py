@@ -32,6 +32,20 @@ class WorkloadResult(Noun):
     map: ErrorMap | None = None
 
 
+class CheckTime(Noun):
+    """What one call of `name` took, in seconds, with its 95 % interval: nothing stands beside it, `bench` compares.
+    `state` is cold or warm (measure.nouns.Measurement), `fraction_of_bound` of the achievable one, on a machine that
+    was calibrated."""
+
+    name: str
+    workload: str
+    median_s: float
+    ci_low_s: float
+    ci_high_s: float
+    state: str
+    fraction_of_bound: float | None = None
+
+
 class CheckResult(Noun):
     """Whether a kernel is right. `seed` replays the inputs; `facts` are compile facts per kernel and target; `weak`
     says, after a certificate, what the problem itself cannot tell from right. `evidence` is what the verdict rests on,
@@ -50,6 +64,7 @@ class CheckResult(Noun):
     facts: tuple[SerializeAsAny[Noun], ...] = ()
     evidence: Evidence | None = None
     suspicions: tuple[Suspicion, ...] = ()
+    times: tuple[CheckTime, ...] = ()
 
     @property
     def exit_code(self) -> int:

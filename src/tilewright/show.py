@@ -50,6 +50,13 @@ def check(result: CheckResult) -> None:
     table(out, columns, rows, numbers=("error", "allowed"))
     if result.evidence is not None and (result.status != "PASSED" or result.tier == "certify"):
         evidence(out, result.evidence)
+    for time in result.times:
+        of_bound = f", {time.fraction_of_bound:.0%} of the bound" if time.fraction_of_bound else ""
+        spread = f"{units.seconds(time.ci_low_s)} to {units.seconds(time.ci_high_s)}"
+        who = f"{escape(time.name)} on " if several else ""
+        out.print(
+            f"  {who}{escape(time.workload)}: {units.seconds(time.median_s)} a call, {time.state} ({spread}){of_bound}"
+        )
     if result.facts:
         compile_facts(out, result.facts)
     for point in result.weak:
