@@ -16,6 +16,7 @@ FLAVOUR ?= $(shell if [ -e /dev/nvidia0 ] || [ -e /proc/driver/nvidia ] || nvidi
 CONSTRAINTS ?= constraints/$(FLAVOUR).txt
 TORCH_CPU_ARGS ?= --extra-index-url https://download.pytorch.org/whl/cpu
 BUDGET ?= 60s
+LATER := sweep or corpus or gpu
 
 ifdef PY
 INSTALLED :=
@@ -37,10 +38,11 @@ demo: $(INSTALLED)  ## Find, prove and time the fastest RMSNorm with residual on
 	$(PY) -m tilewright device --calibrate
 	$(PY) -m tilewright optimize examples/rms_norm_residual.py --budget $(BUDGET) --out out/demo
 
-# Each of these runs all its parts, whatever the first ones say, and ends with the first failure's code.
+# What measures time runs alone, the rest on two cores. Each of these runs all its parts, whatever the first ones say, and ends with the first failure's code.
 test: $(INSTALLED)  ## Lint, types, layers and tests
 	@code=0; $(MAKE) check || code=$$?; \
-	$(PY) -m pytest --durations=15 || code=$$((code ? code : $$?)); exit $$code
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not ($(LATER) or timed)' --durations=10 || code=$$((code ? code : $$?)); \
+	$(PY) -m pytest -m 'timed and not ($(LATER))' --durations=10 || code=$$((code ? code : $$?)); exit $$code
 
 check: $(INSTALLED)  ## Lint, types and import layers only
 	@code=0; \

@@ -21,6 +21,8 @@ from tilewright.problem import Inputs, Problem, Workload
 from tilewright.verify.judge import judge
 from tilewright.verify.truth import make_truth
 
+pytestmark = pytest.mark.timed
+
 SHAPE = (32, 64)
 LIMITS = Limits(load_s=5, first_call_s=4, call_s=4, memory_bytes=1 << 30)
 

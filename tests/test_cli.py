@@ -18,6 +18,8 @@ from tilewright import api, cli
 from tilewright.formats import InputError
 from tilewright.search_run import Interrupted
 
+pytestmark = pytest.mark.timed
+
 Run = Callable[..., Any]
 COMMANDS = ("device", "ops", "check", "bench", "optimize", "report", "problem")
 CHECK_KEYS = {"status", "target", "problem", "device", "tier", "sandbox", "workloads"}

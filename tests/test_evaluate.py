@@ -11,6 +11,8 @@ from tilewright.candidate import Candidate, Status
 from tilewright.evaluate import CannotDo, Evaluator
 from tilewright.problem import Cost, Inputs, Problem, Workload
 
+pytestmark = pytest.mark.timed
+
 # Large enough that a call takes milliseconds, so that keeping its result would pay.
 ROWS, COLUMNS = 512, 1024
 

@@ -21,6 +21,8 @@ from tilewright.child.sandbox import is_weak
 from tilewright.child.session import Session, arena_bytes, room_for
 from tilewright.problem import Inputs, Problem, Workload
 
+pytestmark = pytest.mark.timed
+
 PROBLEM = Problem(
     name="add",
     reference=lambda x: x + 1,

@@ -12,6 +12,8 @@ from tilewright.optimize import Settings, optimize
 from tilewright.optimize.history import replay
 from tilewright.record import Store
 
+pytestmark = pytest.mark.timed
+
 PROBLEM = """
     import torch
     from torch import nn

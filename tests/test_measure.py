@@ -19,6 +19,8 @@ from tilewright.measure.pace import Block, draw_schedule
 from tilewright.measure.stats import halves_agree, median_interval, ratio_interval
 from tilewright.problem import Inputs, Problem, Workload
 
+pytestmark = pytest.mark.timed
+
 PROBLEM = Problem(
     name="wait",
     reference=lambda x: x + 1,

@@ -20,6 +20,8 @@ from tilewright.child.process import Child
 from tilewright.child.session import Session, arena_bytes, room_for
 from tilewright.problem import Inputs, Problem, Workload
 
+pytestmark = pytest.mark.timed
+
 PROBLEM = Problem(
     name="twice",
     reference=lambda x: 2 * x,

@@ -16,6 +16,8 @@ from tilewright.problem import Parameter, Space
 from tilewright.record import Store, StoreError
 from tilewright.run.replay import ReplayRunner
 
+pytestmark = pytest.mark.timed
+
 ALLOWED = 2 * sum(t * u <= 64 for t in (1, 2, 4, 8, 16, 32) for u in (1, 2, 4))
 
 

@@ -14,6 +14,8 @@ from tilewright.optimize.proposers import compiled, eager, library, parameters, 
 from tilewright.optimize.strategies import WorkItem
 from tilewright.problem import Inputs, Parameter, Problem, Space, Workload
 
+pytestmark = pytest.mark.timed
+
 SMALL = Workload(name="small", axes={"M": 6, "N": 16})
 
 

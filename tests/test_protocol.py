@@ -30,6 +30,8 @@ from tilewright.measure.clock import run_block, witness
 from tilewright.measure.pace import Block
 from tilewright.problem import Inputs, Problem, Workload
 
+pytestmark = pytest.mark.timed
+
 PROBLEM = Problem(
     name="add",
     reference=lambda x: x + 1,

@@ -17,6 +17,8 @@ from tilewright.optimize.proposers import parameters
 from tilewright.problem import Space
 from tilewright.record import Store
 
+pytestmark = pytest.mark.timed
+
 POSED = """
 import torch
 

@@ -12,6 +12,8 @@ from tilewright import search_run
 from tilewright.formats import InputError
 from tilewright.optimize import Settings, optimize
 
+pytestmark = pytest.mark.timed
+
 
 def begin(folder: Path, **changes: Any) -> Any:
     fields = {

@@ -12,6 +12,8 @@ import tilewright as tw
 from tilewright.optimize import proposers
 from tilewright.record import Store
 
+pytestmark = pytest.mark.timed
+
 PROBLEM = """
     import torch
     from tilewright.problem import Cost, Inputs, Problem, Workload
