@@ -137,6 +137,7 @@ def test_what_is_no_plain_tensor_is_named(child, source, said):
 def test_what_compiles_against_torch_has_longer_to_load():
     assert LIMITS.load_s_of("def f(x, w): return x * w") == 5
     assert LIMITS.load_s_of("from torch.utils.cpp_extension import load_inline") == LIMITS.extension_s == 120
+    assert (LIMITS.first_call_s_of("f = g"), LIMITS.first_call_s_of("f = torch.compile(g)")) == (4, 180)
 
 
 FATES = {

@@ -442,7 +442,7 @@ class Evaluator:
     def _compile_once(self, candidate: Candidate, patience_s: float | None) -> None:
         """Call the candidate once: what it compiled stays in a cache for others, and its child waits for its turn."""
         self.prepare()
-        limits = replace(self.limits, first_call_s=patience_s) if patience_s else self.limits
+        limits = replace(self.limits, first_call_s=patience_s, compile_s=patience_s) if patience_s else self.limits
         child = self._children[candidate.digest] = self._start(candidate, limits)
         try:
             with Session(child, candidate, self.problem, self._room()) as session:

@@ -47,10 +47,15 @@ class Limits:
     call_s: float = 20.0
     memory_bytes: int = 4 << 30
     extension_s: float = 120.0  # to load what compiles against torch's headers, which alone take half a minute
+    compile_s: float = 180.0  # for the first call of what torch.compile has to compile then
 
     def load_s_of(self, source: str) -> float:
         """The seconds that a candidate may take to load: more where its text builds an extension of torch."""
         return max(self.load_s, self.extension_s) if "cpp_extension" in source else self.load_s
+
+    def first_call_s_of(self, source: str) -> float:
+        """The seconds that its first call may take: more where its text asks for torch.compile."""
+        return max(self.first_call_s, self.compile_s) if "torch.compile" in source else self.first_call_s
 
 
 class Child:

@@ -429,7 +429,8 @@ class Session:
 
     def _patience(self) -> float:
         """Seconds to wait for a call; the first one may compile."""
-        patience = self.child.limits.call_s if self._called else self.child.limits.first_call_s
+        limits = self.child.limits
+        patience = limits.call_s if self._called else limits.first_call_s_of(self.candidate.source)
         self._called = True
         return patience
 
