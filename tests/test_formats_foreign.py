@@ -25,12 +25,14 @@ from foreign import (
     task_folder,
 )
 from tilewright import formats
+from tilewright.candidate import CandidateError
 from tilewright.formats import InputError, MachineError, _probe_main, _trace_set, gpumode
+from tilewright.formats._checker import kind_of
 from tilewright.formats._safetensors import read_tensor
 from tilewright.formats._trace import evaluate
 from tilewright.problem import Problem
-from tilewright.verify import judge, make_truth
-from tilewright.verify.admission import outcome_of
+from tilewright.verify import TruthCache, judge, make_truth
+from tilewright.verify.admission import admit, outcome_of
 
 
 @pytest.fixture(autouse=True)
@@ -336,9 +338,76 @@ def test_a_reference_that_cannot_be_used(tmp_path: Path, reference: str, message
 
 def test_how_their_checker_judges_is_known() -> None:
     source = formats.parse_source(TASK_FILES["reference.py"], "reference.py")
-    assert gpumode._checker(source) == "reference"
+    assert kind_of(source) == "reference"
     own = TASK_FILES["reference.py"].replace("compared(ref_kernel)", "lambda data, out: (out.isfinite().all(), '')")
-    assert gpumode._checker(formats.parse_source(own, "reference.py")) == "own"
+    assert kind_of(formats.parse_source(own, "reference.py")) == "own"
+    through = "def check_implementation(data, out):\n    return near(data, out)\n\ndef near(data, out):\n    return "
+    kinds = {"torch.allclose(ref_kernel(data), out)": "reference", "torch.allclose(out @ out, data)": "own"}
+    for words, kind in kinds.items():
+        assert kind_of(formats.parse_source(through + words, "reference.py")) == kind
+
+
+BASIS = """import torch
+
+
+def generate_input(rows: int, columns: int, shift: float, seed: int):
+    gen = torch.Generator().manual_seed(seed)
+    return torch.randn(rows + columns, columns, generator=gen)
+
+
+def ref_kernel(data):
+    return torch.linalg.qr(data)[0]
+
+
+def check_implementation(data, output):
+    scale = data.abs().max()
+    kept = (output @ (output.T @ data) - data).abs().max() <= 1e-4 * scale
+    apart = (output.T @ output - torch.eye(data.shape[1])).abs().max() <= 1e-4
+    if not bool(kept & apart):
+        return False, "no orthonormal basis of the columns"
+    return True, ""
+"""
+
+
+def test_a_checker_of_its_own_accepts_every_right_answer_and_no_other(tmp_path: Path) -> None:
+    problem = formats.load_problem(str(task_folder(tmp_path / "basis", reference=BASIS)))
+    problem = formats.bind(Problem.from_json(problem.to_json()))
+    truths, workload = TruthCache(), problem.workloads[0]
+    case = truths.case(problem, workload, "normal", 1)
+    assert case.truth is not None and case.inputs is not None
+    (x,) = case.inputs.args.values()
+    (right,) = problem.run(case.inputs)
+    flipped = right * torch.tensor([-1.0, 1.0]).repeat(9)[:17]
+    for value in (right, flipped):
+        assert judge(case.truth, outcome_of([value])).passed
+    wrong = (torch.zeros_like(right), right * 1.01, x / x.norm(dim=0), right.roll(1, 0))
+    for value in wrong:
+        found = judge(case.truth, outcome_of([value]))
+        assert (found.status, found.detail) == ("INCORRECT_NUMERICAL", f"the problem's own checker: {_NO_BASIS}")
+    assert judge(case.truth, outcome_of([right * float("nan")])).status == "NONFINITE"
+    assert judge(case.truth, outcome_of([right[:3]])).status == "INCORRECT_SHAPE"
+    assert admit(problem, workload, 1) == []
+
+
+_NO_BASIS = "no orthonormal basis of the columns"
+
+
+def test_a_checker_is_not_asked_where_it_refuses_the_reference_itself(tmp_path: Path) -> None:
+    timid = BASIS.replace("scale = data.abs().max()", "scale = data.abs().max() * (data.abs().max() < 9)")
+    problem = formats.load_problem(str(task_folder(tmp_path / "timid", reference=timid)))
+    scaled = TruthCache().case(problem, problem.workloads[0], "scaled", 1)
+    assert scaled.truth is None and "refuses its reference on scaled inputs" in scaled.skipped
+    never = BASIS.replace("return True", "return False")
+    problem = formats.load_problem(str(task_folder(tmp_path / "never", reference=never)))
+    with pytest.raises(CandidateError, match="checker refuses its reference on normal inputs"):
+        TruthCache().case(problem, problem.workloads[0], "normal", 1)
+
+
+def test_a_checker_that_accepts_anything_makes_a_problem_weak(tmp_path: Path) -> None:
+    blind = BASIS.replace("if not bool(kept & apart)", "if output.isnan().any()")
+    problem = formats.load_problem(str(task_folder(tmp_path / "blind", reference=blind)))
+    weak = admit(problem, problem.workloads[0], 1)
+    assert "out: zeros passes" in weak and "out: outputs scaled by 1.01 passes" in weak
 
 
 def test_check_judges_a_submission_and_a_wrong_one(

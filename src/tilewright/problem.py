@@ -132,7 +132,8 @@ class Problem(Noun):
 
     Callables (never in JSON): `reference`; `inputs(workload, generator) -> Inputs`; `cost(workload) -> Cost` or None,
     when it is counted from the reference; `impls`, from the simplest to the fastest, each with the reference's
-    signature; `edges() -> workloads` that are small and awkward (odd, empty, size 1).
+    signature; `edges() -> workloads` that are small and awkward (odd, empty, size 1); `accepts(inputs, outputs) -> why
+    not, or ""`, where results other than the reference's are right too.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Problem(Noun):
     reference: Callable[..., Any] | None = Field(default=None, exclude=True)
     inputs: Callable[[Workload, Any], Inputs] | None = Field(default=None, exclude=True)
     cost: Callable[[Workload], Cost] | None = Field(default=None, exclude=True)
+    accepts: Callable[[Inputs, tuple[Any, ...]], str] | None = Field(default=None, exclude=True)
     impls: dict[str, Callable[..., Any]] = Field(default_factory=dict, exclude=True)
     edges: Callable[[], tuple[Workload, ...]] | None = Field(default=None, exclude=True)
 

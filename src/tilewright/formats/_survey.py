@@ -43,7 +43,7 @@ def survey(source: Source, stage: Any, attempt: Any) -> dict[str, Any]:
     def run(changed: int = -1) -> Any:
         copies = [_copy(v, i == changed) for i, v in enumerate(values)]
         with torch.no_grad():
-            results.append(module.reference.ref_kernel(_rebuilt(layout, iter(copies))))
+            results.append(module.reference.ref_kernel(rebuilt(layout, iter(copies))))
         return results[-1]
 
     run()  # however long it takes: what is no buffer must not be taken for one
@@ -79,12 +79,13 @@ def _copy(value: Any, other: bool) -> Any:
     return torch.ones_like(value) if other else value.clone()
 
 
-def _rebuilt(layout: Layout, values: Any) -> Any:
+def rebuilt(layout: Layout, values: Any) -> Any:
+    """Return the object of `layout` with `values`, an iterator over those of its leaves."""
     if layout["kind"] in ("leaf", "buffer"):
         return next(values)
     if layout["kind"] == "dict":
-        return {k: _rebuilt(part, values) for k, part in layout["items"]}
-    parts = [_rebuilt(part, values) for part in layout["items"]]
+        return {k: rebuilt(part, values) for k, part in layout["items"]}
+    parts = [rebuilt(part, values) for part in layout["items"]]
     return parts if layout["kind"] == "list" else tuple(parts)
 
 

@@ -1,8 +1,8 @@
 """GPU MODE folders: task.yml, reference.py (generate_input, ref_kernel, check_implementation) and submission.py.
 
-Generator and reference run in the trusted process, only `custom_kernel` in the child. The object that generate_input
-makes is taken apart into arguments, and put together again in front of custom_kernel. A tensor that is only written to
-is made anew for each call, so that a result is never an input.
+Generator, reference and checker run in the trusted process, only `custom_kernel` in the child. The object that
+generate_input makes is taken apart into arguments, and put together again in front of custom_kernel. A tensor that is
+only written to is made anew for each call, so that a result is never an input.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..candidate import Candidate
 from ..problem import Inputs, Problem, Workload
+from ._checker import acceptor, kind_of
 from ._errors import InputError
 from ._export_gpumode import gpumode_files
 from ._module import quiet, run_module
@@ -34,7 +35,6 @@ KERNEL = "custom_kernel"
 ENTRY = "tilewright_entry"
 _OURS = ("reference.py", "task.py", "utils.py", "eval.py", "template.py")
 _TAKEN = ("reference", "torch", "_buffer", "load_files", "custom_kernel")
-_COMPARISONS = ("make_match_reference", "match_reference", "verbose_allclose", "verbose_allequal", "allclose")
 
 _HEAD = '''"""{name}: a GPU MODE problem."""
 
@@ -104,7 +104,7 @@ def pose(found: Found, target: str, wanted: str, timeout_s: float) -> Problem:
     data: dict[str, Any] = {"cases": [list(c) for c in task.cases], "seeded": seeded, "names": _unpacked(reference)}
     facts = probe(parse_source(_head(task, data), path), NAME, timeout_s)
     layout = facts["layout"]
-    data |= {"layout": layout, "checker": _checker(reference), "float": facts["float"]}
+    data |= {"layout": layout, "checker": kind_of(reference), "float": facts["float"]}
     names = [leaf["name"] for leaf in leaves_of(layout)]
     entry = entry_name(task)
     text = _head(task, data) + _REFERENCE.format(
@@ -134,7 +134,8 @@ def bind(problem: Problem, source: Source) -> Problem:
         leaves = list(leaves_of(data["layout"]))
         return Inputs(args={leaf["name"]: _argument(leaf, v) for leaf, v in zip(leaves, values, strict=True)})
 
-    return problem.with_(reference=getattr(module, problem.name), inputs=inputs)
+    accepts = acceptor(module, data, source)
+    return problem.with_(reference=getattr(module, problem.name), inputs=inputs, accepts=accepts)
 
 
 def _argument(leaf: Layout, value: Any) -> Any:
@@ -264,14 +265,3 @@ def _unpacked(reference: Source) -> list[str]:
                 found = [e.id for e in target.elts if isinstance(e, ast.Name)]
                 return [f"unused{i}" if n == "_" else n + "_" * (n in _TAKEN) for i, n in enumerate(found)]
     return []
-
-
-def _checker(reference: Source) -> str:
-    """Say how check_implementation judges: "reference" when it compares with ref_kernel, as we do, or "own"."""
-    for node in reference.tree.body:
-        name = getattr(node, "name", "") or [ast.unparse(t) for t in getattr(node, "targets", [])]
-        if name in ("check_implementation", ["check_implementation"]):
-            called = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-            called |= {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
-            return "reference" if called & {*_COMPARISONS, "ref_kernel"} else "own"
-    return "reference"

@@ -171,7 +171,7 @@ def random_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return the state of `module` with every constant weight drawn at random around its value.
 
     Ones become 1 + 0.2 N(0, 1), zeros 0.2 N(0, 1); what the constructor draws at random it has drawn from our seed.
-    A weight that the constructor leaves unset, which `written` fills with NaN, is drawn likewise, around zero. A running
+    A weight that the constructor leaves unset, which `written` fills with NaN, is drawn so too, around zero. A running
     variance stays positive. Buffers that are tables (masks, frequencies) and integers stay as they are.
     """
     import torch
