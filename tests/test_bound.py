@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tilewright.bound import bound, cost_of, count_cost
+from tilewright.counting import _count
 from tilewright.device import Device, Profile
 from tilewright.device.machine import peaks_of
 from tilewright.problem import Cost, Inputs, Problem, Workload
@@ -205,6 +206,12 @@ def problem(reference: object, cost: object = None, **shapes: tuple[int, ...]) -
         return Inputs(args={k: torch.randn(s, generator=generator).to(dtype) for k, s in shapes.items()})
 
     return Problem(name="p", reference=reference, inputs=inputs, cost=cost, workloads=(W,))
+
+
+def test_real_data_count_the_same_as_shapes() -> None:
+    posed = problem(lambda a, b: torch.softmax(a @ b, -1)[:10], a=(64, 32), b=(32, 16))
+    on_shapes, on_data = count_cost(posed, W), _count(posed, W, "on real data")
+    assert on_shapes.with_(derivation="") == on_data.with_(derivation="")
 
 
 def test_counting_a_matrix_product() -> None:

@@ -75,9 +75,10 @@ class Bound(Noun):
         return self.achievable_s / time_s if self.achievable_s and time_s else None
 
 
-def cost_of(problem: Problem, workload: Workload) -> Cost:
-    """Return the cost that the problem declares; where it declares none, the cost counted from its reference."""
-    return problem.cost(workload) if problem.cost is not None else count_cost(problem, workload)
+def cost_of(problem: Problem, workload: Workload, small: bool = False) -> Cost:
+    """Return the cost that the problem declares; where it declares none, the cost counted from its reference, which is
+    run on real data if it is `small`."""
+    return problem.cost(workload) if problem.cost is not None else count_cost(problem, workload, small)
 
 
 def bound(cost: Cost, device: Device, cold: bool = True) -> Bound:

@@ -44,6 +44,7 @@ from .verify.verdict import Tier
 
 _CONTENTS = 2  # distinct contents among the timed inputs; each needs its own truth
 _MOST_SLOTS = {"cpu": 8, "cuda": 128}
+_SMALL_BYTES = 16 << 20
 _INFRA_TRIES = 2
 _MOST_SERVED = 32  # then a persistent child is replaced: what candidates leave in its heap adds up
 # An honest kernel is at 1, but for a CPU's caches, which new content at an old address leaves cold.
@@ -224,7 +225,8 @@ class Evaluator:
         self._contents = contents
         # The same content lies at several addresses and every address holds another content than its neighbours.
         self._inputs = [Inputs(contents[i % _CONTENTS].args, contents[0].state, contents[0].init) for i in range(slots)]
-        self.bound = bound(cost_of(self.problem, self.workload), self.device, cold=self.cold)
+        cost = cost_of(self.problem, self.workload, small=per_call <= _SMALL_BYTES)
+        self.bound = bound(cost, self.device, cold=self.cold)
 
     def _run_reference(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:
         place = self.truths.device
