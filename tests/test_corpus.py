@@ -1,7 +1,7 @@
 """The corpus: no cheat passes with an advantage, nothing wrong passes, nothing honest fails (tests/corpus/README.md).
 
 A part of it runs with the other tests; all of it, with every time measured, in `make corpus`. With CORPUS_SECONDS set
-that takes the problems in the order of a day's dice, and skips candidates that it has no time left for. What is known to
+that takes problems in the order of a day's dice, and skips candidates that it has no time left for. What is known to
 get through says so in its header ("open").
 """
 
