@@ -64,7 +64,7 @@ gpu-test: $(INSTALLED)  ## The tests that need an NVIDIA GPU
 bench: $(INSTALLED)  ## Time the operators on this machine, verified first; results under out/bench
 	$(PY) -m tilewright bench rms_norm softmax gemm --out out/bench
 
-readme: $(INSTALLED)  ## Fill the README's tables from bench/results
+readme: $(INSTALLED)  ## Fill the tables of README and docs from bench/results
 	$(PY) bench/readme_tables.py
 
 schemas: $(INSTALLED)  ## Write the JSON schemas of everything that is stored

@@ -1,7 +1,7 @@
-"""Fill the README's tables from what is recorded under bench/results, so that no number is typed by hand.
+"""Fill the tables of README and docs from what is recorded under bench/results, so that no number is typed by hand.
 
     python bench/readme_tables.py            write the tables
-    python bench/readme_tables.py --check    end with 1 if the README says something else
+    python bench/readme_tables.py --check    end with 1 if a page says something else
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->` and is made from bench/results/NAME.json, which is the
 `--json` of an optimize or bench command, or {"caption", "columns", "rows"}. It is empty where nothing is recorded.
@@ -20,7 +20,7 @@ from tilewright import units
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "trust.md")
 _PLACE = re.compile(r"(<!-- table: ([\w/-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -92,20 +92,20 @@ def _machine(data: dict[str, Any]) -> str:
     if found.get("device_kind") == "cuda":
         parts = [found.get("device"), f"driver {found.get('driver')}"]
     else:
-        parts = [found.get("cpu"), f"{found['cores']} cores" if found.get("cores") else ""]
+        parts = [found.get("cpu"), f"{found['cores']} core{'s' * (found['cores'] > 1)}" if found.get("cores") else ""]
     parts += [f"torch {found['torch']}" if found.get("torch") else ""]
     said = ", ".join(str(p) for p in parts if p)
     return f", on {said}" if said else ""
 
 
 def main(arguments: Sequence[str]) -> int:
-    before = README.read_text()
-    after = filled(before)
+    stale = {page: text for page in PAGES if (text := filled(page.read_text())) != page.read_text()}
     if "--check" in arguments:
-        if before != after:
-            print("README.md is not what bench/results says: run make readme", file=sys.stderr)
-        return int(before != after)
-    README.write_text(after)
+        for page in stale:
+            print(f"{page.name} is not what bench/results says: run make readme", file=sys.stderr)
+        return int(bool(stale))
+    for page, text in stale.items():
+        page.write_text(text)
     return 0
 
 
