@@ -11,7 +11,7 @@ import torch
 
 from tilewright import formats
 from tilewright.candidate import Candidate
-from tilewright.formats import InputError, kernelbench
+from tilewright.formats import InputError, _probe, kernelbench
 from tilewright.problem import Problem
 
 Write = Callable[[str, str], str]
@@ -289,3 +289,9 @@ def test_plain_constraints_are_kept(write: Write) -> None:
 
 def test_formats_are_found_by_listing_the_folder() -> None:
     assert list(formats.formats()) == ["kernelbench", "flashinfer", "gpumode", "sol", "triton_kernel", "native"]
+
+
+def test_a_limit_of_the_caller_bounds_what_a_problem_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _probe.available_bytes()
+    monkeypatch.setattr(_probe.resource, "getrlimit", lambda what: (1 << 28, 1 << 29))
+    assert _probe.available_bytes() == 1 << 28 < before

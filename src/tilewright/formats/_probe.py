@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -116,8 +117,10 @@ def _pipe_with(content: bytes) -> int:
 
 
 def available_bytes() -> int:
-    """Return the memory in bytes that this process may still use: the machine's, or its container's if less."""
+    """Return the memory in bytes that this process may still use: the machine's, or its container's or its own limit
+    (ulimit -d) if less."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")]
+    own, _ = resource.getrlimit(resource.RLIMIT_DATA)
     try:
         fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
         limits = [int(fields["MemAvailable"].split()[0]) << 10]
@@ -127,6 +130,8 @@ def available_bytes() -> int:
             limits.append(int(group) - used)
     except (OSError, KeyError, ValueError):
         pass  # an older kernel: the page count above is what we know
+    if own != resource.RLIM_INFINITY:
+        limits.append(own)
     return max(min(limits), 64 << 20)
 
 
