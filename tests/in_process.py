@@ -40,7 +40,10 @@ class InProcess:
         leaves = {p.partition(".")[2]: t for p, t in own.tensors().items()}
         found = {}
         if grads:
-            got = torch.autograd.grad(outputs, [leaves[n] for n in grads], grad_outputs, allow_unused=True)
+            try:
+                got = torch.autograd.grad(outputs, [leaves[n] for n in grads], grad_outputs, allow_unused=True)
+            except RuntimeError as error:
+                raise CandidateError(Status.RUNTIME_ERROR, str(error)) from error
             found = {n: g.clone() for n, g in zip(grads, got, strict=True) if g is not None}
         stable = all(same_bytes(kept, then) for kept, then in self._last)
         self._last = [(o.detach(), o.detach().clone()) for o in outputs if isinstance(o, torch.Tensor)]

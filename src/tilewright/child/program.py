@@ -87,7 +87,8 @@ class Program:
             result = function(*args)
             outputs = as_tuple(result)
             if grads:
-                self.backward_of_two(function, args, outputs, [self.tensor(d) for d in message["grad_outputs"]], leaves)
+                self.call_in_between(function, args)
+                self.backward(outputs, [self.tensor(d) for d in message["grad_outputs"]])
         metas = [self.meta(i, t, message["inputs"], outputs) for i, t in enumerate(outputs)]
         answer = {"metas": metas, "written": self.copy_out(outputs, message["regions"])}
         if grads:
@@ -257,21 +258,14 @@ class Program:
             leaves[name] = leaf
         return leaves
 
-    def backward_of_two(
-        self, function: Any, args: list[Any], outputs: tuple[Any, ...], grad_outputs: list[Any], leaves: dict[str, Any]
-    ) -> None:
-        """Call once more, on reversed tensors, before the first backward pass: what the first call has saved must be
-        its own. The gradients that stay in `leaves` are those of the first call."""
-        if not any(self.is_tensor(o) and o.requires_grad for o in outputs):
-            raise RuntimeError("the output does not require grad: it has no grad_fn")
+    def call_in_between(self, function: Any, args: list[Any]) -> None:
+        """Call once more, on reversed tensors, before the backward pass: what the first call has saved must be its
+        own, and last."""
         tracked = [self.is_tensor(a) and a.requires_grad for a in args]
         others = [
             a.detach().flip(*range(a.ndim)).requires_grad_() if t else a for a, t in zip(args, tracked, strict=True)
         ]
-        self.backward(as_tuple(function(*others)), grad_outputs)
-        for leaf in leaves.values():
-            leaf.grad = None
-        self.backward(outputs, grad_outputs)
+        function(*others)
 
     def backward(self, outputs: tuple[Any, ...], grad_outputs: list[Any]) -> None:
         pairs = [(o, g) for o, g in zip(outputs, grad_outputs, strict=True) if o.is_floating_point()]

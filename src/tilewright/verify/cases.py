@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..candidate import CandidateError, Status
 from ..problem import Inputs, Problem, Workload
 from ..schema import content_digest
+from .acceptance import accepting, refusal
 from .families import draw, skip_reason
 from .truth import Truth, grad_outputs_for, make_truth, without_working
 
 # What a reference raises when inputs leave its domain.
 _DOMAIN_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError, AssertionError)
+# What a backward pass needs is kept in float64, and as much again is made on the way back.
+_GRAPH_COPIES = 2
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class TruthCache:
         full = (problem.digest, key)
         with self._lock:
             if not isinstance(self._kept.get(full), Truth):
-                self._keep(full, without_working(make_truth(problem, inputs, device=self.device)))
+                truth = accepting(problem, inputs, make_truth(problem, inputs, device=self.device))
+                self._keep(full, without_working(truth))
             self._kept.move_to_end(full)
             found = self._kept[full]
         assert isinstance(found, Truth)
@@ -77,6 +81,39 @@ class TruthCache:
             found = self._kept[full]
         assert isinstance(found, Case)
         return found
+
+    def gradients(
+        self, problem: Problem, workload: Workload, seed: int, names_of: Callable[[Problem, Inputs], tuple[str, ...]]
+    ) -> Case:
+        """Return the normal case with the gradients of all that `names_of` names, or with the reason why they cannot be
+        judged."""
+        full = (problem.digest, workload.digest, seed, "gradients")
+        with self._lock:
+            if not isinstance(self._kept.get(full), Case):
+                self._keep(full, self._with_gradients(problem, self.case(problem, workload, "normal", seed), names_of))
+            found = self._kept[full]
+        assert isinstance(found, Case)
+        return found
+
+    def _with_gradients(
+        self, problem: Problem, case: Case, names_of: Callable[[Problem, Inputs], tuple[str, ...]]
+    ) -> Case:
+        assert case.inputs is not None
+        assert case.truth is not None
+        needed = _GRAPH_COPIES * case.truth.work_bytes
+        if needed > self.limit_bytes:
+            return replace(case, truth=None, skipped=f"the graph would need {needed / 2**30:.1f} GiB")
+        if case.truth.changes or not case.truth.finite:
+            return replace(case, truth=None, skipped="the reference changes its arguments, or is not finite")
+        names, seeds = names_of(problem, case.inputs), grad_outputs_for(case.truth, case.seed)
+        try:
+            truth = make_truth(problem, case.inputs, grads=names, grad_outputs=seeds, device=self.device)
+        except _DOMAIN_ERRORS as error:
+            why = str(error).strip().splitlines()[:1]
+            return replace(case, truth=None, skipped=f"the reference has none: {''.join(why)}")
+        if not all(right.codes is None for right in truth.grads.values()):
+            return replace(case, truth=None, skipped="those of the reference are not finite")
+        return replace(case, truth=without_working(truth), grads=names, grad_outputs=seeds)
 
     def weak(
         self, problem: Problem, workload: Workload, seed: int, find: Callable[[Problem, Case], list[str]]
@@ -100,8 +137,14 @@ class TruthCache:
         if drawn.inputs is None:
             return Case(workload.name, family, own, None, None, drawn.reason)
         try:
-            truth = make_truth(problem, drawn.inputs, device=self.device)
-            if family != "normal" and skip_reason(family, truth, self._normal_is_finite(problem, workload, seed)):
+            truth = make_truth(problem, drawn.inputs, device=self.device, numbers=drawn.numbers)
+            truth = accepting(problem, drawn.inputs, truth)
+            if why := refusal(truth):
+                return self._refused(workload, family, own, why)
+            if drawn.numbers and any(right.exact is not None for right in truth.outputs):
+                return Case(workload.name, family, own, None, None, "what integers NaN makes is not defined")
+            usual = self._normal_is_finite(problem, workload, seed) if family != "normal" else True
+            if family != "normal" and (drawn.numbers == () or not usual) and skip_reason(family, truth, usual):
                 return Case(workload.name, family, own, None, None, skip_reason(family, truth, True))
             names = _differentiable(problem, drawn.inputs) if grads else ()
             seeds = grad_outputs_for(truth, own) if names else ()
@@ -112,6 +155,13 @@ class TruthCache:
                 return Case(workload.name, family, own, None, None, f"the reference refuses {family} inputs: {error}")
             raise CandidateError(Status.INVALID_REFERENCE, f"the reference fails on its own inputs: {error}") from error
         return Case(workload.name, family, own, drawn.inputs, without_working(truth), "", names, seeds)
+
+    def _refused(self, workload: Workload, family: str, own: int, why: str) -> Case:
+        """The case on which the problem's own checker refuses the reference."""
+        said = f"the problem's own checker refuses its reference on {family} inputs: {why}"
+        if family == "normal":
+            raise CandidateError(Status.INVALID_REFERENCE, said)
+        return Case(workload.name, family, own, None, None, said)
 
     def _normal_is_finite(self, problem: Problem, workload: Workload, seed: int) -> bool:
         normal = self.case(problem, workload, "normal", seed).truth

@@ -19,7 +19,7 @@ import torch
 
 from ..candidate import CandidateError, Status
 from ..problem import Inputs, Problem
-from .judge import Judgement
+from .judgement import Judgement
 from .limits import FALSE_REJECTION, deviations
 from .rounding import FRACTION_BITS, ulp
 

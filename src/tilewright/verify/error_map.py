@@ -10,10 +10,10 @@ import torch
 from ..candidate import Status
 from .derivation import LARGEST
 from .exact import integers
-from .judge import Judgement
+from .judgement import Judgement
 from .limits import MAX_ULP_INTERNAL, MAX_ULP_OUTPUT
 from .outputs import OutputTruth, error_of
-from .rounding import STORED_ONLY, classes, ulp
+from .rounding import STORED_ONLY, ulp
 from .verdict import ErrorMap
 
 MOST_ROWS, MOST_COLUMNS = 12, 48
@@ -61,8 +61,7 @@ def _quantity(
         return "share of values that differ", "share", lambda part: _mean(differs[part].double(), width), _average
     value = value.float() if value.dtype in STORED_ONLY else value
     if found.status is Status.NONFINITE:
-        got = view(classes(value.double()))
-        other = got != (torch.zeros_like(got) if right.codes is None else view(right.codes))
+        other = view(right.other_kind(value))
         return "share of values of the wrong kind", "share", lambda part: _mean(other[part].double(), width), _average
     assert right.value_RN is not None
     assert right.grid is not None

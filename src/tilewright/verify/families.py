@@ -1,18 +1,22 @@
 """Families of inputs: the problem's own inputs, changed so that each kind of mistake has somewhere to show.
 
-A family keeps shapes, dtypes, integers and the domain: inputs that are never negative stay so, rows that sum to one
-are left alone, masks (booleans, and floats of zeros and infinities) too. Weights that are vectors keep their random
-values. Whether the truth of a family is finite is the caller's to see (`skip_reason`), since only the truth tells.
+A family here keeps shapes, dtypes, integers and the domain: inputs that are never negative stay so, rows that sum to
+one are left alone, masks (booleans, and floats of zeros and infinities) too. Weights that are vectors keep their random
+values. Special values are in special.py. Whether the truth of a family is finite is the caller's to see
+(`skip_reason`), since only the truth tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
 from ..problem import Inputs, Problem, Workload
+from .discrete import DISCRETE, discrete
+from .domain import activations, domain
+from .special import SPECIAL, Draw, special
 from .truth import Truth
 
 # Rows of a mixed batch repeat in this order; a kind that the domain forbids is replaced by the row as drawn.
@@ -60,6 +64,11 @@ def _positive(x: torch.Tensor, g: torch.Generator) -> torch.Tensor:
     return x.abs() + 0.5
 
 
+def _negative(x: torch.Tensor, g: torch.Generator) -> torch.Tensor:
+    """All below zero: maxima are, too, and what is largest has the smallest magnitude."""
+    return -x.abs() - 0.5
+
+
 def _cancellation(x: torch.Tensor, g: torch.Generator) -> torch.Tensor:
     """Neighbours that nearly cancel: sums along the row are far smaller than their terms. In a product of two such
     matrices the large terms meet along the reduced axis."""
@@ -74,6 +83,7 @@ FAMILIES: dict[str, Change] = {
     "mixed": _normal,
     "cancellation": _cancellation,
     "positive": _positive,
+    "negative": _negative,
     "scaled": _scaled,
     "small": _small,
     "shifted": _shifted,
@@ -82,32 +92,29 @@ FAMILIES: dict[str, Change] = {
     "constant_rows": _constant_rows,
     "strided": _normal,
 }
+EVERY = (*FAMILIES, *SPECIAL, *DISCRETE)
 KEEP_SIGN = {"normal", "scaled", "small", "shifted", "heavy_tail", "constant_rows", "positive", "strided", "mixed"}
-
-
-@dataclass(frozen=True)
-class Draw:
-    """The inputs of a family, or the reason why this problem has none."""
-
-    inputs: Inputs | None
-    reason: str = ""
 
 
 def draw(problem: Problem, workload: Workload, family: str, seed: int) -> Draw:
     """Return the inputs of `family` for `workload`, drawn from `seed`; KeyError names the families there are."""
-    if family not in FAMILIES:
-        raise KeyError(f"there is no input family {family!r}; there are {', '.join(FAMILIES)}")
+    if family not in EVERY:
+        raise KeyError(f"there is no input family {family!r}; there are {', '.join(EVERY)}")
     drawn = problem.make_inputs(workload, seed)
     if family == "normal":
         return Draw(drawn)
+    if family in SPECIAL:
+        return special(family, drawn, seed)
+    if family in DISCRETE:
+        return discrete(family, drawn, seed)
     generator = torch.Generator().manual_seed(seed + 1)
-    chosen = _activations(drawn)
+    chosen = activations(drawn)
     if family == "strided":
         spread = [p for p in chosen if drawn.tensors()[p].ndim >= 2]
         if not spread:
             return Draw(None, "no input has rows to spread out")
         return Draw(drawn.map(lambda p, t: _strided(t, seed) if p in spread else t))
-    kinds = {p: _domain(drawn.tensors()[p]) for p in chosen}
+    kinds = {p: domain(drawn.tensors()[p]) for p in chosen}
     free = [p for p in chosen if kinds[p] == "any" or (kinds[p] == "positive" and family in KEEP_SIGN)]
     if not free:
         return Draw(None, f"the inputs' domain leaves no room for {family}")
@@ -147,43 +154,18 @@ def _wide(family: str, t: torch.Tensor, generator: torch.Generator) -> torch.Ten
     return FAMILIES[family](t.clone(), generator).double()
 
 
-def _activations(inputs: Inputs) -> list[str]:
-    """Paths of floating arguments with the most axes; module state and vectors beside matrices are weights."""
-    floats = {
-        p: t for p, t in inputs.tensors().items() if t.is_floating_point() and p.startswith("args.") and t.numel()
-    }
-    most = max((t.ndim for t in floats.values()), default=0)
-    return [p for p, t in floats.items() if t.ndim >= min(2, most) and t.ndim > 0 and not _is_mask(t)]
-
-
-def _is_mask(t: torch.Tensor) -> bool:
-    return bool(((t == 0) | torch.isinf(t)).all())
-
-
-def _domain(t: torch.Tensor) -> str:
-    wide = t.double()
-    if not bool(torch.isfinite(wide).all()):
-        return "fixed"
-    if bool((wide < 0).any()):
-        return "any"
-    # Probabilities sum to one as exactly as float32, in which they are usually made, or their own dtype can say.
-    eps = max(torch.finfo(t.dtype).eps, torch.finfo(torch.float32).eps)
-    sums_to_one = (wide.sum(-1) - 1).abs().amax() <= t.shape[-1] * eps
-    return "fixed" if bool(sums_to_one) else "positive"
-
-
-def _mixed(t: torch.Tensor, generator: torch.Generator, domain: str, seed: int) -> torch.Tensor:
+def _mixed(t: torch.Tensor, generator: torch.Generator, kind: str, seed: int) -> torch.Tensor:
     """Give every row of a batch its own kind, in a random order that tensors with equally many rows share: what is
     added up row by row (a residual) is then of one kind."""
     wide = t.double() if t.dtype == torch.float64 else t.float()
     rows = wide.reshape(-1, wide.shape[-1]).clone()
     order = torch.randperm(rows.shape[0], generator=torch.Generator().manual_seed(seed + 2))
-    for index, kind in enumerate(MIXED):
-        if domain == "positive" and kind not in KEEP_SIGN:
+    for index, name in enumerate(MIXED):
+        if kind == "positive" and name not in KEEP_SIGN:
             continue
         at = order[index :: len(MIXED)]
         if len(at):
-            change = _small if kind == "small" else FAMILIES[kind]
+            change = FAMILIES[name]
             rows[at] = change(rows[at].clone(), generator).to(rows.dtype)
     return rows.view(wide.shape).to(t.dtype)
 

@@ -15,7 +15,7 @@ import torch
 from ..candidate import CandidateError, Status
 from ..problem import Problem
 from .cases import Case
-from .judge import Judgement
+from .judgement import Judgement
 from .limits import MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, RMS_FACTOR, deviations
 from .outputs import OutputTruth
 from .rounding import FRACTION_BITS, rounded, ulp

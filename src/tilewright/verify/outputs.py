@@ -11,7 +11,7 @@ import torch
 from . import native
 from .limits import Limits, limits_for
 from .noise import Grid, Layout, Sums, sums
-from .rounding import FINITE, classes, rounded
+from .rounding import FINITE, FREE, NAN, classes, rounded
 
 # Invariants that say that integer outputs hold two four-bit numbers per byte.
 PACKED = ("packed_int4", "packed_uint4")
@@ -21,10 +21,12 @@ _CONTAINERS = (torch.uint8, torch.int8, torch.int32)
 @dataclass
 class OutputTruth:
     """One output. `value_RN` is float64 as rows (zero where not finite or not judged), `dtype` what the reference
-    returns at the working dtype, `codes` its non-finite classes or None, `exact` integer or bool values, `open_RN`
-    marks elements beside a jump of the reference, whose value must lie between `low_RN` and `high_RN`. `shape` is that
-    of the output; where it holds `packed` numbers, `exact` and `layout` are of the numbers in it, and `stored` is the
-    output itself. `slips` are of the reference's own runs. A `random` output has a distribution and no values."""
+    returns at the working dtype, `codes` its non-finite classes (FREE where nothing is asked) or None, `exact` integer
+    or bool values, `open_RN` marks elements beside a jump of the reference, whose value must lie between `low_RN` and
+    `high_RN`. `shape` is that of the output; where it holds `packed` numbers, `exact` and `layout` are of the numbers
+    in it, and `stored` is the output itself. `slips` are of the reference's own runs. A `random` output has a
+    distribution and no values. `nan_too` marks where NaN is right as well.
+    `unrounded` says that every bit is determined (jumps.py)."""
 
     name: str
     layout: Layout
@@ -43,6 +45,8 @@ class OutputTruth:
     stored: torch.Tensor | None = None
     slips: list[Any] = field(default_factory=list)
     random: bool = False
+    nan_too: torch.Tensor | None = None
+    unrounded: bool = False
     _limits: dict[bool, Limits] = field(default_factory=dict, repr=False)
 
     def limits(self, truncating: bool = False) -> Limits:
@@ -52,9 +56,26 @@ class OutputTruth:
             self._limits[truncating] = limits_for(self.grid, self.runs, truncating)
         return self._limits[truncating]
 
+    def other_kind(self, value: torch.Tensor) -> torch.Tensor:
+        """Mark where `value`, of this output's shape, is a number, NaN or an infinity where another of these is due."""
+        got = classes(value.double())
+        if self.codes is None:
+            return got != FINITE
+        differs = (got != self.codes) & (self.codes != FREE)
+        return differs if self.nan_too is None else differs & ~(self.nan_too & (got == NAN))
+
     @property
     def nbytes(self) -> int:
-        held = (self.value_RN, self.exact, self.codes, self.open_RN, self.low_RN, self.high_RN, self.stored)
+        held = (
+            self.value_RN,
+            self.exact,
+            self.codes,
+            self.open_RN,
+            self.low_RN,
+            self.high_RN,
+            self.stored,
+            self.nan_too,
+        )
         return sum(t.numel() * t.element_size() for t in held if t is not None)
 
 
@@ -86,9 +107,17 @@ def unpacked(value: torch.Tensor, packed: str) -> torch.Tensor:
     return torch.bitwise_xor(numbers, 8) - 8 if packed == "packed_int4" else numbers
 
 
+def as_numbers(value: torch.Tensor) -> torch.Tensor:
+    """Return complex numbers [..., N] as real ones [..., 2 N], real and imaginary part in turn; others as they are."""
+    if not value.is_complex():
+        return value
+    return torch.view_as_real(value.resolve_conj().resolve_neg()).flatten(-2)
+
+
 def same_values(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two tensors hold the same values, in any dtype, NaN being equal to zero and zeros of both signs alike."""
-    a, b = (t.detach().double() if t.is_floating_point() else t for t in (a, b))
+    a, b = (as_numbers(t.detach()) for t in (a, b))
+    a, b = (t.double() if t.is_floating_point() else t for t in (a, b))
     return bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)))
 
 

@@ -20,6 +20,7 @@ SMALLEST_EXPONENT = {
 STORED_ONLY = (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz)
 
 FINITE, NAN, PLUS_INF, MINUS_INF = 0, 1, 2, 3
+FREE = 4  # beside these: a value that nothing is asked of
 
 
 def ulp(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -7,17 +7,19 @@ problems): torch's own summation order, and a plain kernel's (see runs.py and ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from ..problem import Inputs, Problem, as_tuple
 from .arithmetic import Wide
+from .jumps import bracket, decides_exactly, is_unrounded
 from .noise import Layout, grid_of
 from .outputs import PACKED, OutputTruth, begin, same_values
-from .runs import add_lucky_runs, add_runs, bracket, run
+from .runs import add_lucky_runs, add_moved_runs, add_runs, run
+from .undetermined import free_the_undetermined
 
 
 @dataclass
@@ -35,6 +37,9 @@ class Truth:
     working: tuple[torch.Tensor, ...] = ()
     changes: tuple[str, ...] = ()
     overlapping: tuple[bool, ...] = ()  # whether elements of an output of the reference share memory
+    work_bytes: int = 0  # of all results of the reference's operations, in float64
+    complex: dict[int, str] = field(default_factory=dict)  # outputs that are complex, and of what dtype
+    accepts: Callable[[Sequence[torch.Tensor]], str] | None = None  # the problem's own checker (acceptance.py)
 
     @property
     def nbytes(self) -> int:
@@ -50,12 +55,14 @@ def make_truth(
     grad_outputs: Sequence[torch.Tensor] | None = None,
     device: torch.device | None = None,
     follow: bool = True,
+    numbers: Sequence[Inputs] = (),
 ) -> Truth:
     """Run the reference in float64, at the working dtype and in float32, and return what is right and how exactly the
     reference itself meets it. `grads` names arguments (or state) whose gradients are wanted, for `grad_outputs`. The
-    reference runs on `device` (where the inputs are, if None); what is kept lies in host memory."""
+    reference runs on `device` (where the inputs are, if None); what is kept lies in host memory. `numbers`:
+    where inputs hold NaN, the same inputs with numbers instead (undetermined.py)."""
     if device is not None:
-        inputs = inputs.map(lambda _, t: t.to(device))
+        inputs, *numbers = (one.map(lambda _, t: t.to(device)) for one in (inputs, *numbers))
         grad_outputs = None if grad_outputs is None else [g.to(device) for g in grad_outputs]
     if "random" in problem.invariants:
         return _random_truth(problem, inputs)
@@ -69,27 +76,45 @@ def make_truth(
     wanted = [*dtypes, *(g.dtype for g in working.grads.values())]
     packed = next((name for name in PACKED if name in problem.invariants), "")
     truths = [begin(*item, packed) for item in zip(names, found, wanted, strict=True)]
-    if wide.jumps:
+    if numbers:
+        free_the_undetermined(problem, inputs, numbers, truths, working)
+    exactly = wide.jumps and decides_exactly(problem, inputs)
+    if wide.jumps and not exactly:
         bracket(problem, inputs, truths)
     finite = all(t.codes is None for t in truths)
-    add_runs(problem, inputs, truths, grads, grad_outputs, working)
+    add_runs(problem, inputs, truths, grads, grad_outputs, working, wide.products > 1)
     for truth in truths:
         if truth.value_RN is not None:
             truth.grid = grid_of(truth.value_RN, truth.dtype, truth.layout.counts())
             truth.grid.rounded_runs = truth.rounded_runs
+            truth.unrounded = exactly and is_unrounded(truth)
     if not wide.jumps:
         add_lucky_runs(problem, inputs, truths, grads, grad_outputs)
     cut = len(best.outputs)
+    if grads and (wide.jumps or wide.kinks):
+        add_moved_runs(problem, inputs, truths, grads, grad_outputs, cut)
     aliases = tuple(_shares(o, fresh) for o in working.outputs)
     changed = frozenset(p for p, t in fresh.tensors().items() if not same_values(t, inputs.tensors()[p]))
     followed = tuple(f"args.{n}" for n in inputs.args if f"args.{n}" in changed)
     if followed and follow and not grads:
-        found_too = make_truth(_with_changes(problem, inputs, names, followed), inputs, device=device, follow=False)
+        found_too = make_truth(
+            _with_changes(problem, inputs, names, followed), inputs, device=device, follow=False, numbers=numbers
+        )
         return replace(found_too, changes=followed)
     grad_truths = dict(zip(best.grads, truths[cut:], strict=True))
     outputs = tuple(o.detach().cpu() for o in working.outputs)
     overlapping = tuple(overlaps(o.shape, o.stride()) for o in working.outputs)
-    return Truth(tuple(truths[:cut]), grad_truths, finite, aliases, changed, outputs, overlapping=overlapping)
+    return Truth(
+        tuple(truths[:cut]),
+        grad_truths,
+        finite,
+        aliases,
+        changed,
+        outputs,
+        overlapping=overlapping,
+        work_bytes=wide.bytes,
+        complex={i: str(d).removeprefix("torch.") for i, d in enumerate(working.dtypes) if d.is_complex},
+    )
 
 
 def overlaps(shape: Sequence[int], stride: Sequence[int]) -> bool:

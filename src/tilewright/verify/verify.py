@@ -3,8 +3,8 @@
     screen    the two smallest workloads, normal and mixed inputs
     measure   the first workload: normal (memory poisoned first), mixed at the same addresses, the normal content again
               at new addresses, cancellation
-    certify   every workload and edge, every family, gradients, poison, how the results repeat, the calls that declared
-              invariants need, weak points
+    certify   every workload and edge, every family, special values, gradients, poison, whether results repeat in
+              calls whose number nobody knows, the calls that declared invariants need, weak points
 
 Outputs that are draws have no truth: their distribution is compared instead, on normal inputs (distribution.py).
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -28,9 +28,12 @@ from .cases import Case, TruthCache
 from .distribution import DRAWS, judge_draws
 from .error_map import map_of
 from .evidence import DETERMINISM_RUNS
-from .families import FAMILIES
+from .families import EVERY
+from .gradients import offered
 from .invariants import extra_calls, not_fallen, refuse_unknown, sums_to_one
-from .judge import Judgement, judge
+from .judge import judge
+from .judgement import Judgement
+from .repeats import repeat
 from .verdict import RuleCheck, Tier, Verdict, WorkloadVerdict
 
 
@@ -91,10 +94,8 @@ def verify(
         entries.append(run.distribution(truths.case(problem, chosen[0], "normal", seed)))
     facts: dict[str, Any] = {}
     if tier == "certify" and all(e.status is Status.PASSED for e in entries):
-        facts, extra = _repeats(session, problem, truths, chosen[0], seed)
+        facts, extra = run.more(truths, chosen, seed, grads)
         entries += extra
-        for workload in chosen:
-            entries += run.extra(truths.case(problem, workload, "normal", seed), truths.device)
         facts["weak"] = truths.weak(problem, chosen[0], seed, weak_points)
     failed = next((e for e in entries if e.status is not Status.PASSED), None)
     return Verdict(
@@ -131,7 +132,7 @@ def _plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: bo
         yield _Step(workloads[0], "cancellation")
     elif tier == "certify":
         for workload in workloads:
-            yield from (_Step(workload, family, poison=True) for family in FAMILIES)
+            yield from (_Step(workload, family, poison=True) for family in EVERY)
             yield _Step(workload, "normal", slot=1)
             if grads and problem.grads:
                 yield _Step(workload, "normal", grads=True)
@@ -183,6 +184,42 @@ class _Run:
                 fallen = not_fallen(case, one.slack, before.outputs[0], outcome.outputs[0])
                 found = found if fallen.passed else fallen
             yield self._entry(one.case, found, outcome, False)
+
+    def more(
+        self, truths: TruthCache, workloads: Sequence[Workload], seed: int, grads: bool
+    ) -> tuple[dict[str, Any], list[WorkloadVerdict]]:
+        """What is left to see of a candidate that has passed every family: calls that repeat others, gradients that
+        nobody asked for, and declared invariants."""
+        facts, entries = self._repeats(truths, workloads[0], seed)
+        if grads and not self.problem.grads and self.problem.kind == "module" and "determinism" in facts:
+            found = offered(self.session, self.problem, truths, workloads[0], seed, self.device)
+            facts["gradients"] = found.words
+            if found.case is not None and found.found is not None:
+                entries.append(self._entry(found.case, found.found, found.outcome, False))
+        for workload in workloads:
+            entries += self.extra(truths.case(self.problem, workload, "normal", seed), truths.device)
+        return facts, entries
+
+    def _repeats(
+        self, truths: TruthCache, workload: Workload, seed: int
+    ) -> tuple[dict[str, Any], list[WorkloadVerdict]]:
+        """Find the determinism class, and whether later calls are as right as the first."""
+        if "random" in self.problem.invariants:
+            return {"determinism": "random"}, []
+        cases = [truths.case(self.problem, workload, family, seed) for family in ("normal", "mixed", "scaled")]
+        cases = [case for case in cases if case.inputs is not None and case.truth is not None]
+        if not cases or cases[0].family != "normal":
+            return {}, []
+        found = repeat(self.session, cases, seed, self.truncating, self.device)
+        facts: dict[str, Any] = {"determinism": found.determinism}
+        if found.wrong is not None:
+            case, judged = found.wrong
+            told = replace(judged, detail=f"when called again, {judged.detail}")
+            return facts, [_entry(_head(case), told, False, (), told.rules())]
+        if found.determinism == "bitwise" or "deterministic" not in self.problem.invariants:
+            return facts, []
+        detail = f"{DETERMINISM_RUNS} runs on the same inputs differ, and the problem asks for equal bits"
+        return facts, [WorkloadVerdict(status=Status.NONDETERMINISTIC, detail=detail, **_head(cases[0]))]
 
     def distribution(self, case: Case) -> WorkloadVerdict:
         """Compare the distribution of the candidate's draws with the reference's."""
@@ -266,28 +303,3 @@ def _finite(value: float) -> float:
 def _alive(session: Callee) -> bool:
     child = getattr(session, "child", None)
     return child is None or bool(child.alive)
-
-
-def _repeats(
-    session: Callee, problem: Problem, truths: TruthCache, workload: Workload, seed: int
-) -> tuple[dict[str, Any], list[WorkloadVerdict]]:
-    """Find the determinism class: the same call several times, bit by bit. A fault only where the problem says so."""
-    case = truths.case(problem, workload, "normal", seed)
-    if case.inputs is None:
-        return {}, []
-    if "random" in problem.invariants:
-        return {"determinism": "random"}, []
-    first, *others = [session.call(case.inputs, slot=0).outputs for _ in range(DETERMINISM_RUNS)]
-    same = all(_same_bits(a, b) for other in others for a, b in zip(first, other, strict=True))
-    facts = {"determinism": "bitwise" if same else "varies"}
-    if same or "deterministic" not in problem.invariants:
-        return facts, []
-    detail = f"{DETERMINISM_RUNS} runs on the same inputs differ, and the problem asks for equal bits"
-    head: dict[str, Any] = {"name": workload.name, "family": "normal", "seed": case.seed}
-    return facts, [WorkloadVerdict(status=Status.NONDETERMINISTIC, detail=detail, **head)]
-
-
-def _same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    return bool(torch.equal(a.contiguous().view(-1).view(torch.uint8), b.contiguous().view(-1).view(torch.uint8)))

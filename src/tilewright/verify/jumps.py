@@ -1,0 +1,116 @@
+"""Where the reference jumps: which values are right beside a rounding, a comparison or an arg-max.
+
+What decides a jump may be exact: the same number in float64 and in every other run of the reference, as in a comparison
+of two inputs. Then there is one right side, ties included, and where the output is exact in all runs as well, one right
+value. Otherwise an honest kernel may fall on either, and elements
+that jump when the inputs move by a few roundings are open between the two values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..dispatch import QuietMode
+from ..problem import Inputs, Problem
+from .arithmetic import JUMPS, Wide, leaves_floats
+from .exact import integers
+from .noise import blocks
+from .outputs import OutputTruth
+from .plain_kernel import PlainKernel
+from .rounding import FINITE, internal_dtype
+from .runs import NUDGE, nudged, readable, run
+
+# A smooth function moves by about NUDGE; one that moves by 256 times that, relative to the row, has jumped.
+_JUMP = 256 * NUDGE
+# Few values may be exact by chance (a sigmoid of zeros is one half): this share of neighbours must differ.
+_DIFFERENT = 1 / 4
+_INTEGER_MOVES = 4  # pairs of moves, up and down
+# These round inside, or leave the order of equal elements open, however exact their operands are.
+_OPEN_TO_CHOICE = {"topk", "sort", "kthvalue", "mode", "remainder", "fmod", "floor_divide"}
+
+
+class _Operands(QuietMode):
+    """Hands the operands of every jump, in float64, to `see`."""
+
+    def __init__(self, see: Callable[[str, list[torch.Tensor]], None]) -> None:
+        super().__init__()
+        self.see = see
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = func.overloadpacket.__name__, kwargs or {}
+        if name in JUMPS or (name == "_to_copy" and leaves_floats(args, kwargs)):
+            self.see(name, [a.detach().double() for a in args if isinstance(a, torch.Tensor)])
+        return func(*args, **kwargs)
+
+
+def decides_exactly(problem: Problem, inputs: Inputs) -> bool:
+    """Whether every operand of every jump of the reference is the same number in all its runs."""
+    first: list[tuple[str, list[torch.Tensor]]] = []
+    run(problem, inputs.cast(torch.float64), (), None, Wide(), watch=_Operands(lambda *seen: first.append(seen)))
+    if any(name in _OPEN_TO_CHOICE for name, _ in first):
+        return False
+    dtypes = {t.dtype for t in inputs.tensors().values() if t.is_floating_point()}
+    internal = internal_dtype(next(iter(dtypes)) if len(dtypes) == 1 else torch.float32)
+    modes = {None: inputs, PlainKernel(): inputs.cast(internal), PlainKernel(8, backwards=True): inputs.cast(internal)}
+    for mode, call in modes.items():
+        again: list[tuple[str, list[torch.Tensor]]] = []
+        watch = _Operands(lambda *seen, again=again: again.append(seen))  # type: ignore[misc]
+        run(problem, call.map(lambda _, t: t.clone()), (), None, mode, watch=watch)
+        if len(again) != len(first) or not all(_same(a, b) for a, b in zip(first, again, strict=True)):
+            return False
+    return True
+
+
+def is_unrounded(truth: OutputTruth) -> bool:
+    """Whether an output whose jumps are decided exactly is exact in every run of the reference, on values that differ:
+    it is made of whole steps, and a kernel that errs by a single bit has made another one."""
+    assert truth.grid is not None
+    exact = all(not bool(run.square_R.any()) for run in truth.runs) and not bool(truth.grid.rho2_R.any())
+    return exact and float(truth.grid.distinct_R.sum()) > _DIFFERENT * float(truth.grid.count_R.sum())
+
+
+def _same(a: tuple[str, list[torch.Tensor]], b: tuple[str, list[torch.Tensor]]) -> bool:
+    return (
+        a[0] == b[0]
+        and len(a[1]) == len(b[1])
+        and all(
+            x.shape == y.shape and bool(((x == y) | (x.isnan() & y.isnan())).all())
+            for x, y in zip(a[1], b[1], strict=True)
+        )
+    )
+
+
+def bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> None:
+    """Mark elements that jump when inputs move by a few roundings, and keep the values between which they jump. A move
+    may be too small to make an element jump that is beside one; of integer outputs, which have no other slack, a
+    million elements need several moves."""
+    pairs = _INTEGER_MOVES if any(t.exact is not None for t in truths) else 1
+    for number in range(2 * pairs):
+        moved = run(problem, nudged(inputs, 1.0 if number % 2 == 0 else -1.0, number // 2), (), None, Wide())
+        for truth, value in zip(truths, moved.unrounded, strict=False):
+            _widen(truth, value.detach().cpu())
+
+
+def _widen(truth: OutputTruth, value: torch.Tensor) -> None:
+    right = truth.value_RN
+    if right is None:
+        assert truth.exact is not None
+        right = truth.layout.view(truth.exact).double()
+    moved = truth.layout.view(integers(truth, value) if truth.exact is not None else readable(value)).double()
+    if truth.open_RN is None:
+        truth.open_RN = torch.zeros_like(right, dtype=torch.bool)
+        truth.low_RN, truth.high_RN = right.clone(), right.clone()
+    assert truth.low_RN is not None
+    assert truth.high_RN is not None
+    for part in blocks(*right.shape):
+        y = right[part]
+        step = _JUMP * y.square().mean(1, keepdim=True).sqrt() if truth.exact is None else 0.0
+        jumped = (moved[part] - y).abs() > step
+        if truth.codes is not None:
+            jumped &= (truth.layout.view(truth.codes)[part] == FINITE) & moved[part].isfinite()
+        truth.open_RN[part] |= jumped
+        truth.low_RN[part] = torch.where(jumped, torch.minimum(truth.low_RN[part], moved[part]), truth.low_RN[part])
+        truth.high_RN[part] = torch.where(jumped, torch.maximum(truth.high_RN[part], moved[part]), truth.high_RN[part])
