@@ -56,4 +56,4 @@ def test_what_was_not_reached_is_not_said_to_be_intact(capsys: pytest.CaptureFix
     show.check(result)
     text = capsys.readouterr().out
     assert text.count("not reached") == 2 and "intact" not in text
-    assert "no child was started" in text
+    assert "no call was made" in text

@@ -150,6 +150,13 @@ def test_inputs_that_are_unset_or_constant_are_named(write: Any) -> None:
     assert len(weight.unique()) == 64 and not weight.isnan().any()  # drawn, where its constructor left it unset
 
 
+def test_what_there_is_no_time_for_is_said() -> None:
+    late = validate(problem(lambda x, y: x.exp() * y, y=torch.ones(96)), WORKLOAD, 1, LIMIT, limit_s=0.0)
+    assert "mutants are not tried: the time was over" in late.notes and late.tried == 0
+    assert "whether inputs matter was tried of 1 of 2 in 0 s" in late.notes
+    assert late.weak == ["args.y is constant: a kernel that ignores its values passes"]  # what was looked at counts
+
+
 def test_an_operation_that_asks_for_too_much_memory_is_no_fault_of_the_reference() -> None:
     def greedy(x: torch.Tensor) -> torch.Tensor:
         return x + torch.zeros((1 + int(x.abs().sum())) << 40)[:1]  # of a size that no shape tells

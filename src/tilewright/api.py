@@ -8,6 +8,7 @@ a notebook and from threads that are not the main one.
 from __future__ import annotations
 
 import functools
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -215,13 +216,20 @@ def optimize(
 
 @_answers
 def validate(
-    problem: str, *, load_timeout_s: float = LOAD_TIMEOUT_S, seed: int = 0, progress: Say | None = None
+    problem: str,
+    *,
+    load_timeout_s: float = LOAD_TIMEOUT_S,
+    limit_s: float = math.inf,
+    seed: int = 0,
+    progress: Say | None = None,
 ) -> ValidationResult:
     """Say whether `problem` tells right from wrong: degenerate answers and mutated references must all fail on it.
 
-    `progress` is told what is done next, for the first time when the problem has been read."""
+    What would begin after `limit_s` seconds is left out, and a note says so. `progress` is told what is done next, for
+    the first time when the problem has been read."""
     from .verify import validation
 
+    end_s = time.monotonic() + limit_s
     posed = formats.load_problem(problem, load_timeout_s)
     _refuse_unknown_invariants(posed)
     workloads = targets.choose_workloads(posed, None, "cpu")
@@ -232,7 +240,9 @@ def validate(
 
     try:
         say("the memory that it needs")
-        found = [validation.validate(posed, w, seed, limit_bytes, say) for w in workloads]
+        found = [
+            validation.validate(posed, w, seed, limit_bytes, say, max(0.0, end_s - time.monotonic())) for w in workloads
+        ]
     except validation.TooLarge as error:
         raise MachineError(str(error)) from error
     except CandidateError as error:

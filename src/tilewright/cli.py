@@ -242,6 +242,7 @@ def _problem() -> None:
 def problem_validate(
     problem: Annotated[str, Argument(metavar="P", help="An operator or a problem file.")],
     load_timeout: of.LoadTimeout = 30.0,
+    timeout: of.ValidateTimeout = float("inf"),
     json: of.Json = False,
     debug: of.Debug = False,
 ) -> None:
@@ -251,10 +252,13 @@ def problem_validate(
 
     \b
     tilewright problem validate my_problem.py
+    tilewright problem validate large.py --timeout 60      what there was no time for is said
     """
     from . import api
 
-    _finish(lambda: api.validate(problem, load_timeout_s=load_timeout, progress=_say), "validation", json)
+    _finish(
+        lambda: api.validate(problem, load_timeout_s=load_timeout, limit_s=timeout, progress=_say), "validation", json
+    )
 
 
 @app.command()

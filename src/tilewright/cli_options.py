@@ -15,6 +15,9 @@ DeviceName = Annotated[
 ]
 ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What a candidate file must compute.")]
 LoadTimeout = Annotated[float, Option(metavar="S", help="Seconds that a problem file may take to import and run once.")]
+ValidateTimeout = Annotated[
+    float, Option("--timeout", metavar="S", help="Seconds after which nothing more is begun.", show_default=False)
+]
 WeakSandbox = Annotated[bool, Option("--allow-weak-sandbox", help="Certify behind resource limits only; marked so.")]
 Tier = Annotated[str | None, Option(metavar="T", help="screen (quick, not timed), measure, or certify (everything).")]
 Archs = Annotated[str, Option("--target", metavar="ARCHS", help="Cross-compile too: sm_80,sm_90,sm_100,gfx942.")]

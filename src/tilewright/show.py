@@ -64,7 +64,7 @@ def check(result: CheckResult) -> None:
     for s in result.suspicions:
         out.print(f"[{_DIM}]line {s.line}, {s.rule}: {escape(s.text)} ({escape(s.reason)}); decides nothing[/]")
     seed = f"; replay with --replay {result.seed}" if result.seed is not None else ""
-    sandbox = f"sandbox {result.sandbox}" if result.sandbox else "no child was started"
+    sandbox = f"sandbox {result.sandbox}" if result.sandbox else "no call was made"
     out.print(f"[{_DIM}]{result.device}, tier {result.tier}, {sandbox}{seed}[/]")
 
 

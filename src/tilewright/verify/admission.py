@@ -99,6 +99,11 @@ DEGENERATE: dict[str, Degenerate] = {
 }
 
 
+def plain(truth: Truth) -> Truth:
+    """The outputs of `truth` alone: no gradients, and nothing of side effects, which made-up results do not have."""
+    return Truth(truth.outputs, {}, truth.finite, accepts=truth.accepts)
+
+
 def outcome_of(outputs: Sequence[torch.Tensor]) -> Outcome:
     """Wrap outputs as the outcome of a call without side effects."""
     metas = tuple(
@@ -119,7 +124,7 @@ def weak_points(problem: Problem, case: Case, moves_s: float = math.inf, notes: 
     right = [right_values(o) for o in case.truth.outputs]
     if all(r.numel() == 0 for r in right):
         return ["the outputs are empty"]
-    accepted = _accepted(Truth(case.truth.outputs, {}, case.truth.finite), case.inputs, right)
+    accepted = _accepted(plain(case.truth), case.inputs, right)
     unfit = [*_unset(case.inputs), *_constant_inputs(case.inputs)]
     return [*accepted, *unfit, *_insensitive(problem, case.inputs, moves_s, notes)]
 
@@ -132,7 +137,7 @@ def _accepted(truth: Truth, inputs: Inputs, right: Sequence[torch.Tensor]) -> It
             # What equals the truth bit by bit (a constant where the output has one element) is no wrong result.
             if made is None or (made.numel() == 1 and torch.equal(made, right[index])):
                 continue
-            if judge(truth, outcome_of([*right[:index], made, *right[index + 1 :]])).passed:
+            if judge(truth, outcome_of([*right[:index], made, *right[index + 1 :]]), thorough=False).passed:
                 yield f"{output.name}: {name} passes"
 
 

@@ -91,4 +91,4 @@ def _memory(verdict: Verdict, judged: list[WorkloadVerdict]) -> list[str]:
 def _held(calls: int, bad: int, what: str) -> str:
     if not calls:
         return "not reached"
-    return f"{what} in {bad} of {calls} calls" if bad else f"intact after {calls} calls"
+    return f"{what} in {bad} of {calls} calls" if bad else f"intact after {calls} call{'s' * (calls > 1)}"

@@ -7,6 +7,7 @@ until the judge rejects it. What cannot be told from right is a weakness; what i
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -52,11 +53,17 @@ class Findings:
 
 
 def validate(
-    problem: Problem, workload: Workload, seed: int, limit_bytes: int, say: Callable[[str], None] = lambda stage: None
+    problem: Problem,
+    workload: Workload,
+    seed: int,
+    limit_bytes: int,
+    say: Callable[[str], None] = lambda stage: None,
+    limit_s: float = math.inf,
 ) -> Findings:
     """Find the weaknesses of `problem` at `workload`, or at a smaller one with the same axes; `say` is told what is
-    done next. Raises TooLarge, and CandidateError(INVALID_REFERENCE) where the reference does not run or keep what it
-    declares."""
+    done next. What would begin after `limit_s` seconds is left out, and a note says so. Raises TooLarge, and
+    CandidateError(INVALID_REFERENCE) where the reference does not run or keep what it declares."""
+    end_s = time.perf_counter() + limit_s
     refuse_unknown(problem)
     fitting = fitted(problem, workload, limit_bytes)
     found = Findings(fitting)
@@ -64,7 +71,7 @@ def validate(
         sizes = ", ".join(f"{k}={v}" for k, v in fitting.axes.items())
         found.notes.append(f"looked at with {sizes}: {workload.name} itself would take long")
     try:
-        _look(problem, seed, limit_bytes, found, say)
+        _look(problem, seed, limit_bytes, found, say, end_s)
     except (CandidateError, RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):  # the estimate was too low
             line = " ".join(str(error).split())[-120:]
@@ -73,22 +80,29 @@ def validate(
     return found
 
 
-def _look(problem: Problem, seed: int, limit_bytes: int, found: Findings, say: Callable[[str], None]) -> None:
-    truths = TruthCache(limit_bytes // 3)
+def _look(
+    problem: Problem, seed: int, limit_bytes: int, found: Findings, say: Callable[[str], None], end_s: float
+) -> None:
+    truths, start_s = TruthCache(limit_bytes // 3), time.perf_counter()
     say("the reference in float64, and its own error")
     case = truths.case(problem, found.workload, "normal", seed)
     if case.inputs is None or case.truth is None:
         found.weak.append(f"no inputs to judge by: {case.skipped}")
         return
+    truth_s = time.perf_counter() - start_s
     say("wrong answers, and inputs that do not matter")
-    found.weak += weak_points(problem, case, MOVES_S, found.notes)
+    found.weak += weak_points(problem, case, max(0.0, min(MOVES_S, end_s - time.perf_counter())), found.notes)
     if "random" in problem.invariants:
         found.notes.append("the outputs are random: mutants are not tried")
         return
     found.weak += [*_repeated(case.truth), *_integers(problem, case.inputs, case.truth)]
     found.notes += _sizes(case.truth)
+    last_s = end_s - truth_s  # a mutant may need the truth of another family, which takes as long
+    if time.perf_counter() > last_s:
+        found.notes.append("mutants are not tried: the time was over")
+        return
     say("mutated references")
-    _try_mutants(problem, found.workload, seed, truths, case, found)
+    _try_mutants(problem, found.workload, seed, truths, case, found, last_s)
 
 
 def _repeated(truth: Truth) -> Iterator[str]:
@@ -135,7 +149,7 @@ def _sizes(truth: Truth) -> Iterator[str]:
 
 
 def _try_mutants(
-    problem: Problem, workload: Workload, seed: int, truths: TruthCache, case: Case, found: Findings
+    problem: Problem, workload: Workload, seed: int, truths: TruthCache, case: Case, found: Findings, last_s: float
 ) -> None:
     assert case.inputs is not None
     try:
@@ -146,7 +160,8 @@ def _try_mutants(
         )
         return
     found.mutants = len(mutants)
-    end = time.perf_counter() + MUTATION_S
+    start_s = time.perf_counter()
+    end = min(start_s + MUTATION_S, last_s)
     # The last operations first, then spread out: what time leaves undone is no one part of the reference.
     for mutant in sorted(mutants, key=lambda m: (m.index * 7919) % 1009):
         rejected = _rejected(problem, workload, seed, truths, mutant, end)
@@ -158,7 +173,7 @@ def _try_mutants(
         else:
             (found.notes if mutant.guard else found.weak).append(f"{mutant.text} passes on every family of inputs")
     if found.tried < found.mutants:
-        found.notes.append(f"{found.tried} of {found.mutants} mutants were tried in {MUTATION_S:.0f} s")
+        found.notes.append(f"{found.tried} of {found.mutants} mutants were tried in {max(0.0, end - start_s):.0f} s")
 
 
 def _rejected(
