@@ -193,3 +193,25 @@ def test_weak_problems_say_why() -> None:
     default = admitted(lambda x, w: x.exp() * w, w=torch.ones(96))
     assert default == ["args.w is constant: a kernel that ignores its values passes"]
     assert admitted(lambda x: x.exp()) == []
+
+
+# What a public report found to accept zeros under an absolute tolerance of 1e-2: results as small as here.
+SMALL_RESULTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "softmax of long rows": lambda x: torch.softmax(x, -1),
+    "division by the Frobenius norm": lambda x: x / torch.norm(x, p="fro"),
+    "division by the norm of rows": lambda x: x / torch.norm(x, p=2, dim=-1, keepdim=True),
+    "the least of many": lambda x: x.min(-1).values,
+}
+
+
+@pytest.mark.parametrize("name", SMALL_RESULTS)
+def test_zeros_fail_however_small_the_results_are(name: str) -> None:
+    fn = SMALL_RESULTS[name]
+
+    def inputs(workload: Workload, generator: torch.Generator) -> Inputs:
+        return Inputs({"x": torch.rand(8, 1 << 15, generator=generator)})
+
+    right = fn(inputs(WORKLOAD, torch.Generator().manual_seed(0)).args["x"])
+    assert torch.allclose(torch.zeros_like(right), right, rtol=1e-2, atol=1e-2), "a usual check takes zeros for right"
+    weak = admit(Problem(name="small", reference=fn, inputs=inputs), WORKLOAD, 1)
+    assert not [w for w in weak if "zero" in w]
