@@ -84,8 +84,15 @@ class Inputs:
         )
 
     def cast(self, dtype: torch.dtype) -> Inputs:
-        """Return the call with floating tensors cast to `dtype`; integer and boolean tensors stay what they are."""
-        return self.map(lambda _, t: t.to(dtype) if t.is_floating_point() else t)
+        """Return the call with floating tensors cast to `dtype`, and complex ones to numbers made of two such where
+        there are (float32, float64); integer and boolean tensors stay what they are."""
+
+        def cast(_: str, t: torch.Tensor) -> torch.Tensor:
+            if t.is_complex():
+                return t.to(dtype.to_complex()) if dtype.itemsize >= 4 else t
+            return t.to(dtype) if t.is_floating_point() else t
+
+        return self.map(cast)
 
 
 class Parameter(Noun):

@@ -219,8 +219,9 @@ def _working_dtype(tensors: list[dict[str, Any]]) -> str:
     """The dtype that most bytes of the floating tensors have; float32 if there are none."""
     total: dict[str, int] = {}
     for tensor in tensors:
-        if tensor.get("dtype", "").startswith(("float", "bfloat")):
-            total[tensor["dtype"]] = total.get(tensor["dtype"], 0) + tensor["bytes"]
+        dtype = {"complex64": "float32", "complex128": "float64"}.get(tensor.get("dtype", ""), tensor.get("dtype", ""))
+        if dtype.startswith(("float", "bfloat")):
+            total[dtype] = total.get(dtype, 0) + tensor["bytes"]
     return max(total, key=lambda d: total[d]) if total else "float32"
 
 
