@@ -27,6 +27,7 @@ from tilewright.candidate import Candidate
 from tilewright.formats import InputError, _probe_main, _trace_set, gpumode, kernelbench
 from tilewright.formats._files import load_files
 from tilewright.formats._trace import Trace, parse
+from tilewright.formats._trace_written import Traced, write_traces
 from tilewright.problem import Inputs, Problem, Workload
 from tilewright.verify import judge, make_truth
 from tilewright.verify.admission import outcome_of
@@ -257,3 +258,42 @@ def test_workloads_that_do_not_fit_one_definition_are_left_out() -> None:
     files = formats.export(Candidate(name="c", source="def f(x, w, e): return x", entry="f"), mixed, "sol")
     assert [json.loads(line)["uuid"] for line in files["workload.jsonl"].splitlines()] == ["a", "b"]
     assert json.loads(files["definition.json"])["axes"] == {"M": {"type": "var"}, "N": {"type": "const", "value": 6}}
+
+
+@pytest.mark.parametrize(
+    ("status", "theirs", "parts"),
+    [
+        ("PASSED", "PASSED", {"correctness", "performance"}),
+        ("NONFINITE", "INCORRECT_NUMERICAL", {"correctness"}),
+        ("COMPILE_TIMEOUT", "COMPILE_ERROR", set()),
+        ("TIMING_INCONSISTENT", "RUNTIME_ERROR", set()),
+        ("TIMEOUT", "TIMEOUT", set()),
+    ],
+)
+def test_a_check_becomes_a_trace(tmp_path: Path, status: str, theirs: str, parts: set[str]) -> None:
+    folder = str(data_set(tmp_path / "set"))
+    problem = formats.load_problem(folder)
+    (candidate,) = formats.load_candidates(folder, problem)
+    found = Traced(candidate, "M32", status, "why", largest_error=0.5, time_s=2e-3, reference_s=5e-3)
+    out = tmp_path / "new" / "traces.jsonl"
+    for _ in range(2):
+        write_traces(out, problem, [found], {"cpu": "a processor", "torch": "2"}, "2026-01-01T00:00:00Z")
+    first, second = out.read_text().splitlines()
+    assert first == second
+    trace = parse(Trace, json.loads(first), "traces.jsonl").dump()
+    assert trace["workload"] == WORKLOADS[1], "with every field that we do not know"
+    assert (trace["definition"], trace["solution"]) == ("scaled_relu_n24", "clamp_dps")
+    evaluation = trace["evaluation"]
+    assert evaluation["status"] == theirs and {"correctness", "performance"} & set(evaluation) == parts
+    assert evaluation["environment"] == {"hardware": "a processor", "libs": {"torch": "2"}}
+    assert evaluation["log"] == f"{status}: why"
+    if status == "PASSED":
+        assert evaluation["correctness"] == {"max_absolute_error": 0.5}
+        assert evaluation["performance"] == pytest.approx(
+            {"latency_ms": 2.0, "reference_latency_ms": 5.0, "speedup_factor": 2.5}
+        )
+
+
+def test_a_trace_of_another_format_is_refused(tilewright: Callable[..., Any], tmp_path: Path) -> None:
+    ended = tilewright("check", "rms_norm:cpp", "--trace", str(tmp_path / "t.jsonl"))
+    assert ended.code == 2 and "is no problem of FlashInfer-Bench or SOL-ExecBench" in ended.line

@@ -429,7 +429,10 @@ def test_check_judges_solutions(probed: None, tmp_path: Path, tilewright: Callab
     }
     data_set(tmp_path, DEFINITION, SOLUTION, wrong)
     right_file, wrong_file = (str(next(tmp_path.rglob(f"{n}.json"))) for n in ("clamp_dps", "wrong"))
-    assert tilewright("check", right_file, "--tier", "screen").code == 0
+    traces = tmp_path / "traces.jsonl"
+    assert tilewright("check", right_file, "--tier", "screen", "--trace", str(traces)).code == 0
+    written = [json.loads(line) for line in traces.read_text().splitlines()]
+    assert {(t["solution"], t["evaluation"]["status"]) for t in written} == {(SOLUTION["name"], "PASSED")}
     ended = tilewright("check", wrong_file, "--problem", str(tmp_path), "--tier", "screen", "--json")
     assert (ended.code, ended.json["status"]) == (1, "INCORRECT_NUMERICAL")
 

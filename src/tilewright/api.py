@@ -25,6 +25,7 @@ from .device import Device, DeviceUnavailable, calibrate, detect, environment
 from .device.machine import available_memory_bytes, gpus_like
 from .evaluate import CannotDo
 from .formats import LOAD_TIMEOUT_S, InputError, MachineError
+from .formats._trace_written import refuse_others, write_traces
 from .problem import Problem, Workload
 from .record import StoreError
 from .results import (
@@ -39,6 +40,7 @@ from .results import (
     ReportResult,
     ValidationResult,
 )
+from .trace_rows import traced
 from .verify.verdict import Tier
 
 _BENCHED = 3  # workloads of each problem, unless more are asked for
@@ -77,12 +79,14 @@ def check(
     replay: int | None = None,
     allow_weak_sandbox: bool = False,
     load_timeout_s: float = LOAD_TIMEOUT_S,
+    trace: str | Path | None = None,
 ) -> CheckResult:
     """Judge the kernel that `target` names against the reference of its problem in float64.
 
     `tier` is screen, measure or certify, by default certify on one workload for a file of yours and measure for the
     library's own; but in screen, what passes is timed too. `replay` is the seed of an earlier check; `target_archs` are
-    GPUs to cross-compile Triton kernels for ("sm_90", "gfx942"), with their compile facts in the result.
+    GPUs to cross-compile Triton kernels for ("sm_90", "gfx942"), with their compile facts in the result. `trace`
+    is a file to append a line to for each workload, in the format of FlashInfer-Bench or SOL-ExecBench.
     """
     if tier is not None and tier not in TIERS:
         raise InputError(f"there is no tier {tier!r}; choose one of {', '.join(TIERS)}")
@@ -94,11 +98,17 @@ def check(
         raise InputError(f"{target} is a problem; check a candidate for it: tilewright check KERNEL --problem {target}")
     found = targets.only(found, targets.CHECKED_ON[machine.kind], machine.kind, "ask for another --device")
     _refuse_unknown_invariants(found.problem)
+    if trace is not None:
+        refuse_others(found.problem)
     records, facts = [], []
     wanted = cast("Tier | None", tier)
     for candidate in found.candidates:
         records += check_rows.judge(found.problem, candidate, machine, wanted, replay, allow_weak_sandbox)
         facts += check_rows.facts_of(found.problem, candidate, target_archs)
+    if trace is not None:
+        lines = traced(found.problem, machine, records)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write_traces(Path(trace), found.problem, lines, environment(machine), now)
     return check_rows.result_of(target, found.problem, machine, records, facts)
 
 

@@ -15,6 +15,9 @@ DeviceName = Annotated[
 ]
 ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What a candidate file must compute.")]
 LoadTimeout = Annotated[float, Option(metavar="S", help="Seconds that a problem file may take to import and run once.")]
+TraceFile = Annotated[
+    str | None, Option("--trace", metavar="FILE", help="Append traces of FlashInfer-Bench or SOL-ExecBench to FILE.")
+]
 ValidateTimeout = Annotated[
     float, Option("--timeout", metavar="S", help="Seconds after which nothing more is begun.", show_default=False)
 ]
