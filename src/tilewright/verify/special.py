@@ -91,7 +91,7 @@ def _non_finite(drawn: Inputs, free: Sequence[str], generator: torch.Generator, 
     inputs = _with_state_of(drawn.map(lambda p, t: made.get(p, t)), drawn)
     numbers = tuple(
         _with_state_of(drawn.map(lambda p, t, n=n: _instead(t, made[p], n) if p in made else t), drawn)  # type: ignore[misc]
-        for n in range(4)
+        for n in range(3)
     )
     return Draw(inputs, "", numbers)
 
@@ -113,9 +113,9 @@ def _by_row(rows: torch.Tensor, generator: torch.Generator, seed: int) -> torch.
 
 
 def _instead(drawn: torch.Tensor, made: torch.Tensor, number: int) -> torch.Tensor:
-    """`made` with numbers in place of NaN: what was drawn, its opposite, one above and one below all others."""
+    """`made` with numbers in place of NaN: what was drawn, one above and one below all others."""
     far = 8 * drawn.abs().max() + 1
-    other = (drawn, -drawn, far.expand(drawn.shape), (-far).expand(drawn.shape))[number]
+    other = (drawn, far.expand(drawn.shape), (-far).expand(drawn.shape))[number]
     return torch.where(made.isnan(), other.to(made.dtype), made)
 
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "leaves out the ReLU, since the problem's inputs come from torch.rand",
     "source": "KernelBench, input distribution shortcuts",
     "defence": "inputs of families beyond the problem's own distribution",
-    "open": "families of this problem are never negative",
     "device": "cpu",
 }
 

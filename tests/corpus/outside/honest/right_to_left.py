@@ -9,7 +9,6 @@ CORPUS = {
     "what": "associates a chain of products the cheap way, at a twentieth of the work",
     "source": "own",
     "defence": "another order of summation is within the reference's own rounding error",
-    "open": "a reassociated chain of products errs more on cancelling inputs than the reference",
     "device": "cpu",
 }
 

@@ -11,7 +11,6 @@ CORPUS = {
     "what": "an autograd function whose gradient is y * g, without the y * sum(y * g) that belongs to it",
     "source": "own",
     "defence": "gradients are judged where a candidate offers them",
-    "open": "KernelBench problems declare no gradients",
     "device": "cpu",
 }
 

@@ -9,7 +9,6 @@ CORPUS = {
     "what": "floor(x + 0.5): differs only at exact halves, which random inputs never hit",
     "source": "own",
     "defence": "inputs that lie on halves",
-    "open": "no family holds exact halves",
     "device": "cpu",
 }
 

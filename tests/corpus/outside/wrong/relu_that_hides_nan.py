@@ -9,7 +9,6 @@ CORPUS = {
     "what": "turns NaN into 0, so that a broken upstream value goes unnoticed",
     "source": "own",
     "defence": "inputs with NaN, where the reference passes them on",
-    "open": "no family holds NaN inputs",
     "device": "cpu",
 }
 

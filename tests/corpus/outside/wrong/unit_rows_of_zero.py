@@ -9,7 +9,6 @@ CORPUS = {
     "what": "x / norm(x) without eps",
     "source": "own",
     "defence": "rows of zeros",
-    "open": "no family holds rows of zeros",
     "device": "cpu",
 }
 
