@@ -9,7 +9,7 @@ from tilewright import show
 from tilewright.candidate import Status
 from tilewright.results import BenchResult, BenchRow, CheckResult
 from tilewright.verify.evidence import evidence_of
-from tilewright.verify.verdict import Verdict
+from tilewright.verify.verdict import Verdict, WorkloadVerdict
 
 ROWS = tuple(
     BenchRow(
@@ -57,3 +57,17 @@ def test_what_was_not_reached_is_not_said_to_be_intact(capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     assert text.count("not reached") == 2 and "intact" not in text
     assert "no call was made" in text
+
+
+def test_what_is_no_matter_of_size_has_no_size(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = WorkloadVerdict(
+        name="w", family="normal", seed=1, status=Status.INCORRECT_DTYPE, error=1.0, allowed=0.0, detail="out is wrong",
+        output="out", rule="incorrect_dtype",
+    )  # fmt: skip
+    show.evidence(
+        Console(highlight=False),
+        evidence_of(Verdict(status=Status.INCORRECT_DTYPE, tier="screen", workloads=(entry,))),
+    )
+    text = capsys.readouterr().out
+    assert "worst: w, normal inputs, out: incorrect_dtype\n" in text and "of 0 allowed" not in text
+    assert "intact after 1 call\n" in text

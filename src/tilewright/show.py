@@ -72,9 +72,10 @@ def evidence(out: Console, found: Any) -> None:
     """How close it came and where, how each limit was derived, where it is wrong, and what else was looked at."""
     if found.error is not None:
         place = ", ".join(part for part in (found.workload, f"{found.family} inputs", found.output) if part)
-        numbers = f"{found.error:.3g} of {found.allowed:.3g} allowed"
+        sized = bool(found.rules or found.allowed)  # a wrong shape or dtype is no matter of size
+        numbers = f", {found.error:.3g} of {found.allowed:.3g} allowed" if sized else ""
         at = f" at {found.where}" if found.where else ""
-        out.print(f"  worst: {escape(place)}: {escape(found.rule)}{escape(at)}, {numbers}")
+        out.print(f"  worst: {escape(place)}: {escape(found.rule)}{escape(at)}{numbers}")
     for rule in found.rules:
         numbers = f"{rule.error:.3g} of {rule.allowed:.3g}"
         out.print(f"  [{_DIM}]{escape(rule.rule)}, {escape(rule.where)}: {numbers} = {escape(rule.derivation)}[/]")
