@@ -52,6 +52,8 @@ def offered(
     outcome = _called(session, case)
     if isinstance(outcome, str):
         return Offered(outcome)
+    if isinstance(outcome, Judgement):
+        return Offered("gradients not judged: the candidate's process ended", case, outcome)
     given = {n: right for n, right in case.truth.grads.items() if _is_there(outcome, n, right.shape)}
     if not given:
         return Offered(FORWARD_ONLY)
@@ -62,16 +64,18 @@ def offered(
 
 
 def _called(session: Any, case: Case) -> Any:
-    """The outcome of a call with its backward pass, or in words why there is none."""
+    """The outcome of a call with its backward pass, in words why there is none, or the fault that ended the child."""
     try:
         return session.call(case.inputs, grads=case.grads, grad_outputs=case.grad_outputs)
     except CandidateError as failure:
-        child = getattr(session, "child", None)
-        if failure.status is not Status.RUNTIME_ERROR or not (child is None or child.alive):
+        if failure.status in (Status.INFRA_ERROR, Status.INVALID_REFERENCE):
             raise
+        child = getattr(session, "child", None)
+        if child is not None and not child.alive:
+            return Judgement(failure.status, 1.0, 0.0, f"asked for gradients, {failure.detail}")
         if "does not require grad" in failure.detail:
             return FORWARD_ONLY
-        return f"gradients not judged: asked for them, the candidate fails with {failure.detail}"
+        return f"gradients not judged: asked for them, the candidate fails with {failure.detail[:120]}"
 
 
 def _is_there(outcome: Any, name: str, shape: tuple[int, ...]) -> bool:

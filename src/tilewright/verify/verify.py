@@ -195,7 +195,10 @@ class _Run:
             found = offered(self.session, self.problem, truths, workloads[0], seed, self.device)
             facts["gradients"] = found.words
             if found.case is not None and found.found is not None:
-                entries.append(self._entry(found.case, found.found, found.outcome, False))
+                plain = _entry(_head(found.case), found.found, False, ())
+                entries.append(
+                    plain if found.outcome is None else self._entry(found.case, found.found, found.outcome, False)
+                )
         for workload in workloads:
             entries += self.extra(truths.case(self.problem, workload, "normal", seed), truths.device)
         return facts, entries

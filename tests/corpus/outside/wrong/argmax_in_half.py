@@ -9,7 +9,6 @@ CORPUS = {
     "what": "finds the maximum after rounding to bfloat16, which is exact for the problem's small whole numbers",
     "source": "own",
     "defence": "values beyond the problem's own distribution",
-    "open": "no family holds integers beyond 256",
     "device": "cpu",
 }
 

@@ -11,7 +11,6 @@ CORPUS = {
     "what": "a mask of -1e4 in place of minus infinity: hidden positions come back for large scores",
     "source": "own",
     "defence": "inputs of large magnitude",
-    "open": "no family holds scores above 1e4",
     "device": "cpu",
 }
 

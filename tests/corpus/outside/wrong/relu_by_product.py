@@ -9,7 +9,6 @@ CORPUS = {
     "what": "multiplies by the mask x > 0, which makes NaN of minus infinity",
     "source": "own",
     "defence": "inputs with infinities, where the reference is finite",
-    "open": "no family holds NaN or infinite inputs",
     "device": "cpu",
 }
 

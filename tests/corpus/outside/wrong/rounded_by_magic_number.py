@@ -9,7 +9,6 @@ CORPUS = {
     "what": "the magic number trick without a guard: large values lose their last bits",
     "source": "own",
     "defence": "inputs of large magnitude",
-    "open": "no family goes beyond 2^22",
     "device": "cpu",
 }
 MAGIC = 12582912.0
