@@ -4,7 +4,7 @@ Run: python bench/tool_speed.py [-o bench/results/cpu/tool_speed.json]
 
 Generated C++ candidates of a softmax with a scale over 16 MB of float32 are built, judged and timed one after another,
 as the search does it. The parent's overhead is the wall time that is neither a compiler's nor spent waiting for the
-child. `check` is timed from its call to its record, for a pair at 64 x 256.
+child: for its answers, or for it to come to rest before a block (`rest_share`). `check` is timed from its call to its record, for a pair at 64 x 256.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tilewright.candidate import Candidate
+from tilewright.child.process import Child
 from tilewright.device import detect, environment
 from tilewright.evaluate import Evaluator
 from tilewright.formats import load_problem
@@ -64,7 +66,8 @@ def loop(folder: Path, seconds: float) -> dict[str, float]:
         evaluator.evaluate(root)  # the truths are made once per run
         queue, done, build_s, best_s = points(root), 0, 0.0, None
         children = {id(child): child for child in evaluator._children.values()}  # each is replaced after a while
-        before_s, start = sum(child.waited_s for child in children.values()), time.perf_counter()
+        before = spent(children.values())
+        start = time.perf_counter()
         while time.perf_counter() - start < seconds:
             window = list(itertools.islice(queue, WINDOW))
             began = time.perf_counter()
@@ -77,10 +80,16 @@ def loop(folder: Path, seconds: float) -> dict[str, float]:
                 best_s = min(best_s or record.median_s, record.median_s)
                 done += 1
         wall_s = time.perf_counter() - start
-        waited_s = sum(child.waited_s for child in children.values()) - before_s
-        overhead = (wall_s - build_s - waited_s) / wall_s
-    return {"evaluations_per_minute": 60 * done / wall_s, "parent_overhead": overhead, "evaluations": done,
-            "build_share": build_s / wall_s, "wall_s": wall_s}  # fmt: skip
+        waited_s, rested_s = (now - then for now, then in zip(spent(children.values()), before, strict=True))
+        overhead = (wall_s - build_s - waited_s - rested_s) / wall_s
+    return {"evaluations_per_minute": 60 * done / wall_s, "parent_overhead": overhead, "rest_share": rested_s / wall_s,
+            "evaluations": done, "build_share": build_s / wall_s, "wall_s": wall_s}  # fmt: skip
+
+
+def spent(children: Iterable[Child]) -> tuple[float, float]:
+    """Seconds that were spent waiting for `children` to answer, and to come to rest."""
+    children = list(children)
+    return sum(child.waited_s for child in children), sum(child.rested_s for child in children)
 
 
 def small_check(folder: Path) -> float:

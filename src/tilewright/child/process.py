@@ -86,6 +86,7 @@ class Child:
         self.alive = True
         self.asked = 0  # requests so far
         self.heard_s = 0.0  # when it spoke last
+        self.rested_s = 0.0  # the time that it was given to come to rest
         self.waited_s = 0.0  # the parent's time spent waiting for the child
         self._start(sandbox, interpret, writable, environment or {})
 

@@ -240,9 +240,11 @@ class Session:
     def rest(self, seconds: float) -> None:
         """Wait until the child has rested for so long. What this process did since it answered counts, except on a GPU,
         which results are judged on."""
-        passed_s = 0.0 if self.child.gpu is not None else time.perf_counter() - self.child.heard_s
+        start = time.perf_counter()
+        passed_s = 0.0 if self.child.gpu is not None else start - self.child.heard_s
         if passed_s < seconds:
             time.sleep(seconds - passed_s)
+            self.child.rested_s += time.perf_counter() - start
 
     def again(self, inputs: Sequence[Inputs]) -> tuple[Outcome, float]:
         """Write other `inputs`, of the same layout, to the slots of the last timed block, run that block again exactly
@@ -403,6 +405,12 @@ class Session:
             return torch.empty(0)
         found = self.child.arena.view(Region(region[0], region[1]), dtype, meta.shape)
         return found.clone() if copy else found
+
+    @property
+    def first_outputs(self) -> tuple[torch.Tensor, ...]:
+        """What the first call of all returned, if it left everything else alone; () before it."""
+        clean = self._early and not (self._early[0].mutated or self._early[0].out_of_bounds)
+        return self._early[0].outputs if clean else ()
 
     def early_results_hold(self) -> bool:
         """Whether the results of the first calls of all are what they were then. Those that share memory with an input
