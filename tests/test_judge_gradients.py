@@ -14,6 +14,7 @@ from in_process import InProcess
 from tilewright.candidate import Status
 from tilewright.problem import Inputs, Problem, Workload
 from tilewright.verify import TruthCache, Verdict, verify
+from tilewright.verify.evidence import evidence_of
 from tilewright.verify.gradients import FORWARD_ONLY, names_of
 
 
@@ -139,3 +140,6 @@ def test_buffers_that_a_later_call_writes_are_told_with_the_call() -> None:
     assert verdict.status is Status.ALIASED_OUTPUT
     bad = next(w for w in verdict.workloads if w.status is not Status.PASSED)
     assert bad.family in ("normal", "mixed", "scaled") and bad.seed
+    found = evidence_of(verdict)
+    assert any("shared or changed in" in line for line in found.memory)
+    assert found.workload == "w"

@@ -81,7 +81,8 @@ def evidence(out: Console, found: Any) -> None:
         out.print(f"  [{_DIM}]{escape(rule.rule)}, {escape(rule.where)}: {numbers} = {escape(rule.derivation)}[/]")
     if found.map is not None:
         heat(out, found.map)
-    for line in (f"determinism: {found.determinism}", *found.memory):
+    gradients = [found.gradients] if found.gradients else []
+    for line in (f"determinism: {found.determinism}", *gradients, *found.memory):
         out.print(f"  [{_DIM}]{escape(line)}[/]")
 
 

@@ -14,7 +14,7 @@ class Evidence(Noun):
     the reason. The worst of them is described by `workload`, `family`, `output`, `rule`, `where`, `error` and `allowed`
     (in the output's units, relative where the rule is about a signed error); `rules` has every rule on that output with
     the derivation of its limit, and `map` where it is wrong. `determinism` and `memory` say what was looked at and
-    found, `seed` replays everything."""
+    found, `gradients` what came of those that nobody asked for, `seed` replays everything."""
 
     calls: int
     families: tuple[str, ...]
@@ -29,6 +29,7 @@ class Evidence(Noun):
     rules: tuple[RuleCheck, ...] = ()
     map: ErrorMap | None = None
     determinism: str = ""
+    gradients: str = ""
     memory: tuple[str, ...] = ()
     sandbox: str = ""
     seed: int | None = None
@@ -43,6 +44,7 @@ def evidence_of(verdict: Verdict) -> Evidence:
         families=tuple(dict.fromkeys(w.family for w in judged)),
         skipped={f"{w.name}, {w.family}": w.skipped for w in verdict.workloads if w.skipped},
         determinism=_determinism(verdict),
+        gradients=str(verdict.facts.get("gradients", "")),
         memory=tuple(_memory(verdict, judged)),
         sandbox=verdict.sandbox,
         seed=verdict.seeds[0] if verdict.seeds else None,
@@ -82,6 +84,8 @@ def _memory(verdict: Verdict, judged: list[WorkloadVerdict]) -> list[str]:
     poisoned = sum(w.poisoned for w in judged)
     lines = [f"guard bands around every input: {_held(len(judged), len(outside), 'written over')}"]
     lines.append(f"inputs compared bit by bit: {_held(len(judged), len(changed), 'changed')}")
+    kept = [w for w in judged if w.status is Status.ALIASED_OUTPUT]
+    lines.append(f"results compared again after later calls: {_held(len(judged), len(kept), 'shared or changed')}")
     if poisoned:
         lines.append(f"fresh memory filled with NaN before {poisoned} of {len(judged)} calls")
     sanitizer = verdict.facts.get("sanitizer")

@@ -219,6 +219,10 @@ class _Run:
             case, judged = found.wrong
             told = replace(judged, detail=f"when called again, {judged.detail}")
             return facts, [_entry(_head(case), told, False, (), told.rules())]
+        holds = getattr(self.session, "first_still_holds", None)
+        if holds is not None and not holds():
+            detail = "the result of the first call was changed by a later one: a result must last as long as it is held"
+            return facts, [WorkloadVerdict(status=Status.ALIASED_OUTPUT, detail=detail, **_head(cases[0]))]
         if found.determinism == "bitwise" or "deterministic" not in self.problem.invariants:
             return facts, []
         detail = f"{DETERMINISM_RUNS} runs on the same inputs differ, and the problem asks for equal bits"
