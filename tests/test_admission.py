@@ -13,6 +13,7 @@ from tilewright import ops
 from tilewright.candidate import CandidateError, Status
 from tilewright.problem import Inputs, Problem, Workload
 from tilewright.verify import EVERY, TruthCache, Verdict, admit, verify
+from tilewright.verify.admission import weak_points
 
 WORKLOAD = Workload(name="w", axes={"M": 48, "N": 96})
 
@@ -179,6 +180,17 @@ def admitted(fn: Callable[..., Any], **others: torch.Tensor) -> list[str]:
         return Inputs({"x": torch.randn(48, 96, generator=generator), **others})
 
     return admit(Problem(name="weak", reference=fn, inputs=inputs), WORKLOAD, 1)
+
+
+def test_looking_for_weak_points_leaves_the_truth_alone() -> None:
+    def double(workload: Workload, generator: torch.Generator) -> Inputs:
+        return Inputs({"x": torch.randn(12, 40, generator=generator, dtype=torch.float64)})
+
+    problem = Problem(name="p", reference=lambda x: x.sum(-1), inputs=double, workloads=(WORKLOAD,))
+    truths = TruthCache()
+    before = truths.case(problem, WORKLOAD, "normal", 3).truth.outputs[0].value_RN.clone()
+    truths.weak(problem, WORKLOAD, 3, weak_points)
+    assert torch.equal(truths.case(problem, WORKLOAD, "normal", 3).truth.outputs[0].value_RN, before)
 
 
 def test_weak_problems_say_why() -> None:

@@ -159,7 +159,8 @@ class Session:
             outcome = self._outcome(answer, placed, regions, grads, fields["grad_regions"])
         finally:
             self.child.arena.release(mark)
-        if self._previous is not None and not self._still_holds(self._previous):
+        before = self._previous
+        if before is not None and not _shares_input(before) and not self._still_holds(before):
             outcome = Outcome(**{**outcome.__dict__, "stable": False})
         self._previous = outcome
         if len(self._early) < self._early_most:
@@ -415,7 +416,7 @@ class Session:
     def early_results_hold(self) -> bool:
         """Whether the results of the first calls of all are what they were then. Those that share memory with an input
         are not looked at."""
-        early = [(i, o) for i, o in enumerate(self._early) if not any(m.aliases for m in o.metas)]
+        early = [(i, o) for i, o in enumerate(self._early) if not _shares_input(o)]
         return all(self._still_holds(outcome, i) for i, outcome in early)
 
     def _still_holds(self, before: Outcome, early: int | None = None) -> bool:
@@ -441,6 +442,12 @@ class Session:
         patience = limits.call_s if self._called else limits.first_call_s_of(self.candidate.source)
         self._called = True
         return patience
+
+
+def _shares_input(outcome: Outcome) -> bool:
+    """Whether a result lies where an input does, which the next call's inputs overwrite: if the reference's does too,
+    that is no fault."""
+    return any(m.aliases for m in outcome.metas)
 
 
 def flat(inputs: Inputs) -> dict[str, torch.Tensor]:

@@ -31,7 +31,7 @@ def right_values(right: OutputTruth) -> torch.Tensor:
     count = 1
     for size in right.layout.shape:
         count *= size
-    value = right.value_RN.reshape(-1)[:count].view(right.layout.shape).to(right.dtype)
+    value = right.value_RN.reshape(-1)[:count].view(right.layout.shape).to(right.dtype, copy=True)
     if right.codes is not None:
         for code, special in ((1, float("nan")), (2, float("inf")), (3, float("-inf"))):
             value = torch.where(right.codes == code, torch.tensor(special, dtype=right.dtype), value)
