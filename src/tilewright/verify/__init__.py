@@ -21,6 +21,7 @@ admission.py   whether a problem can tell right from wrong
 cases.py       inputs with their truths, kept
 repeats.py     calls that repeat others
 gradients.py   gradients that a candidate offers
+plan.py        the calls of each tier
 verify.py      the tiers
 verdict.py     the nouns that are kept
 """

@@ -14,7 +14,6 @@ the first fault, certify collects all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -28,11 +27,11 @@ from .cases import Case, TruthCache
 from .distribution import DRAWS, judge_draws
 from .error_map import map_of
 from .evidence import DETERMINISM_RUNS
-from .families import EVERY
 from .gradients import offered
 from .invariants import extra_calls, not_fallen, refuse_unknown, sums_to_one
 from .judge import judge
 from .judgement import Judgement
+from .plan import Step, plan
 from .repeats import repeat
 from .verdict import RuleCheck, Tier, Verdict, WorkloadVerdict
 
@@ -51,17 +50,6 @@ class Callee(Protocol):
         poison: bool = False,
         slot: int = 0,
     ) -> Any: ...
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One call of the plan: a family at a workload, at the addresses of `slot`."""
-
-    workload: Workload
-    family: str
-    slot: int = 0
-    poison: bool = False
-    grads: bool = False
 
 
 def verify(
@@ -84,7 +72,7 @@ def verify(
     chosen = tuple(workloads) or problem.workloads
     run = _Run(session, problem, tier, truncating_bf16, device)
     entries: list[WorkloadVerdict] = []
-    for step in _plan(problem, tier, chosen, grads):
+    for step in plan(problem, tier, chosen, grads):
         case = truths.case(problem, step.workload, step.family, seed, step.grads)
         entry = run.judged(case, step)
         entries.append(entry)
@@ -114,32 +102,10 @@ def make_truths(
 ) -> None:
     """Make ahead of time the truths that `verify` with the same arguments will ask for."""
     chosen = tuple(workloads) or problem.workloads
-    for step in _plan(problem, tier, chosen, grads):
+    for step in plan(problem, tier, chosen, grads):
         truths.case(problem, step.workload, step.family, seed, step.grads)
     if tier == "certify":
         truths.weak(problem, chosen[0], seed, weak_points)
-
-
-def _plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: bool) -> Iterator[_Step]:
-    grads = grads and "random" not in problem.invariants
-    if tier == "screen":
-        for workload in sorted(workloads, key=lambda w: math.prod(w.axes.values()))[:2]:
-            yield from (_Step(workload, family) for family in ("normal", "mixed"))
-    elif tier == "measure":
-        yield _Step(workloads[0], "normal", poison=True)
-        yield _Step(workloads[0], "mixed")
-        yield _Step(workloads[0], "normal", slot=1)
-        yield _Step(workloads[0], "cancellation")
-    elif tier == "certify":
-        for workload in workloads:
-            yield from (_Step(workload, family, poison=True) for family in EVERY)
-            yield _Step(workload, "normal", slot=1)
-            if grads and problem.grads:
-                yield _Step(workload, "normal", grads=True)
-        for edge in problem.edges() if problem.edges else ():
-            yield _Step(edge, "normal", poison=True, grads=grads and bool(problem.grads))
-    else:
-        raise ValueError(f"there is no tier {tier!r}; there are screen, measure, certify")
 
 
 @dataclass(frozen=True)
@@ -152,7 +118,7 @@ class _Run:
     truncating: bool
     device: str | None
 
-    def judged(self, case: Case, step: _Step) -> WorkloadVerdict:
+    def judged(self, case: Case, step: Step) -> WorkloadVerdict:
         """Make the call of `step` on `case` and judge it."""
         if case.inputs is None or case.truth is None:
             why = f"skipped: {case.skipped}"
@@ -170,7 +136,7 @@ class _Run:
         """Make the calls that the problem's invariants need beside the normal one, which has passed."""
         for one in extra_calls(self.problem, case, place):
             assert one.case.truth is not None
-            step = _Step(Workload(name=case.workload), one.case.family)
+            step = Step(Workload(name=case.workload), one.case.family)
             outcome = self._call(one.case, step)
             if isinstance(outcome, WorkloadVerdict):
                 yield outcome
@@ -232,7 +198,7 @@ class _Run:
         """Compare the distribution of the candidate's draws with the reference's."""
         assert case.inputs is not None
         head = {**_head(case), "family": "distribution"}
-        step = _Step(Workload(name=case.workload), "normal")
+        step = Step(Workload(name=case.workload), "normal")
 
         def call() -> Sequence[torch.Tensor]:
             outcome = self.session.call(case.inputs, slot=0)  # type: ignore[arg-type]
@@ -247,7 +213,7 @@ class _Run:
             return _faulted(failure, head, step)
         return _entry(head, found, step.poison, ())
 
-    def _call(self, case: Case, step: _Step) -> Any:
+    def _call(self, case: Case, step: Step) -> Any:
         """Return what the call did, or the entry of what went wrong."""
         assert case.inputs is not None
         try:
@@ -278,7 +244,7 @@ def _head(case: Case) -> dict[str, Any]:
     return {"name": case.workload, "family": case.family, "seed": case.seed}
 
 
-def _faulted(failure: CandidateError, head: dict[str, Any], step: _Step) -> WorkloadVerdict:
+def _faulted(failure: CandidateError, head: dict[str, Any], step: Step) -> WorkloadVerdict:
     if failure.status in (Status.INFRA_ERROR, Status.INVALID_REFERENCE):
         raise failure
     return WorkloadVerdict(status=failure.status, detail=failure.detail, poisoned=step.poison, **head)

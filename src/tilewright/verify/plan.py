@@ -1,0 +1,45 @@
+"""Which calls each tier makes, in order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..problem import Problem, Workload
+from .families import EVERY
+from .verdict import Tier
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of the plan: a family at a workload, at the addresses of `slot`."""
+
+    workload: Workload
+    family: str
+    slot: int = 0
+    poison: bool = False
+    grads: bool = False
+
+
+def plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: bool) -> Iterator[Step]:
+    """The calls of `tier`; ValueError names the tiers there are."""
+    grads = grads and "random" not in problem.invariants
+    if tier == "screen":
+        for workload in sorted(workloads, key=lambda w: math.prod(w.axes.values()))[:2]:
+            yield from (Step(workload, family) for family in ("normal", "mixed"))
+    elif tier == "measure":
+        yield Step(workloads[0], "normal", poison=True)
+        yield Step(workloads[0], "mixed")
+        yield Step(workloads[0], "normal", slot=1)
+        yield Step(workloads[0], "cancellation")
+    elif tier == "certify":
+        for workload in workloads:
+            yield from (Step(workload, family, poison=True) for family in EVERY)
+            yield Step(workload, "normal", slot=1)
+            if grads and problem.grads:
+                yield Step(workload, "normal", grads=True)
+        for edge in problem.edges() if problem.edges else ():
+            yield Step(edge, "normal", poison=True, grads=grads and bool(problem.grads))
+    else:
+        raise ValueError(f"there is no tier {tier!r}; there are screen, measure, certify")
