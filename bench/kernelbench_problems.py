@@ -173,6 +173,8 @@ def short(reason: str) -> str:
     needs = re.search(r"(?:needs about|take|asks for) (\d[\d.]*) GiB", reason)
     if needs:
         return f"needs {needs[1]} GiB"
+    if "needs more memory than there is" in reason:
+        return "needs more memory than there is"
     return re.sub(r"^\S+\.py ", "", " ".join(reason.split()))[:_LONGEST]
 
 
