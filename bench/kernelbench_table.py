@@ -31,6 +31,7 @@ the file was imported and its inputs and weights were made, as shapes at least; 
 for every mutated reference or input. This page is made by
 `bench/kernelbench_table.py` from what `bench/kernelbench_problems.py` recorded.
 """
+_IN_PART = ("the time was over", "mutants were tried", "was tried of")  # notes of validation
 _COUNTED = (
     "problems",
     "read",
