@@ -38,6 +38,7 @@ class Program:
         self.scratch = scratch
         self.entry: Any = None
         self.kind = "function"
+        self.names: list[str] = []  # of the outputs
         self.module_source: Any = None
         self.instance: Any = None
         self.instances: dict[int, Any] = {}  # by what they were made of: the first and the latest
@@ -75,6 +76,7 @@ class Program:
         if not callable(entry):
             raise LoadError(f"the file defines no {message['entry']}")
         self.entry, self.kind, self.module_source = entry, message["kind"], module
+        self.names = message["outputs"]
         return {}
 
     def call(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class Program:
         leaves = self.track(message["inputs"], args, grads) if grads else {}
         with self.poisoned(message["poison"]), torch.set_grad_enabled(bool(grads)):
             result = function(*args)
-            outputs = as_tuple(result)
+            outputs = self.as_tuple(result)
             if grads:
                 self.call_in_between(function, args)
                 self.backward(outputs, [self.tensor(d) for d in message["grad_outputs"]])
@@ -170,7 +172,7 @@ class Program:
 
     def result(self, out: Any, inputs: dict[str, Any], regions: list[list[int]]) -> dict[str, Any]:
         """Describe a result of a call on `inputs` and copy it out."""
-        outputs = as_tuple(out)
+        outputs = self.as_tuple(out)
         metas = [self.meta(i, t, inputs, outputs) for i, t in enumerate(outputs)]
         return {"metas": metas, "written": self.copy_out(outputs, regions)}
 
@@ -289,6 +291,13 @@ class Program:
 
         return fill() if wanted else contextlib.nullcontext()
 
+    def as_tuple(self, result: Any) -> tuple[Any, ...]:
+        """The outputs of a call; those of a dict by their names, where they have the reference's."""
+        if isinstance(result, dict):
+            names = self.names if set(self.names) == set(result) else result
+            return tuple(result[name] for name in names)
+        return tuple(result) if isinstance(result, tuple | list) else (result,)
+
     def is_tensor(self, value: Any) -> bool:
         return isinstance(value, self.torch.Tensor)
 
@@ -355,12 +364,6 @@ class Program:
 
 class LoadError(Exception):
     """The candidate file loaded but does not define what it must."""
-
-
-def as_tuple(result: Any) -> tuple[Any, ...]:
-    if isinstance(result, dict):
-        return tuple(result.values())
-    return tuple(result) if isinstance(result, tuple | list) else (result,)
 
 
 def flat_tensors(inputs: dict[str, Any]) -> list[tuple[str, list[Any]]]:

@@ -109,7 +109,8 @@ class Session:
             self._latency_s, self._worker = child.latency_s, child.worker  # as they are without a candidate
             start = time.perf_counter()
             limit_s = child.limits.load_s_of(candidate.source)
-            child.ask("load", limit_s, source=candidate.source, entry=candidate.entry, kind=candidate.kind)
+            what = {"source": candidate.source, "entry": candidate.entry, "kind": candidate.kind}
+            child.ask("load", limit_s, outputs=list(problem.outputs), **what)
             self.load_s = time.perf_counter() - start
         except BaseException:  # the child may go on with the next candidate, which needs the room
             child.arena.release(self._mark)

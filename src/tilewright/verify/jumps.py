@@ -8,7 +8,7 @@ that jump when the inputs move by a few roundings are open between the two value
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -29,7 +29,8 @@ _JUMP = 256 * NUDGE
 _DIFFERENT = 1 / 4
 _INTEGER_MOVES = 4  # pairs of moves, up and down
 # These round inside, or leave the order of equal elements open, however exact their operands are.
-_OPEN_TO_CHOICE = {"topk", "sort", "kthvalue", "mode", "remainder", "fmod", "floor_divide"}
+_NO_ORDER = {"topk", "sort", "kthvalue", "mode"}
+_OPEN_TO_CHOICE = _NO_ORDER | {"remainder", "fmod", "floor_divide"}
 
 
 class _Operands(QuietMode):
@@ -86,12 +87,49 @@ def _same(a: tuple[str, list[torch.Tensor]], b: tuple[str, list[torch.Tensor]]) 
 def bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> None:
     """Mark elements that jump when inputs move by a few roundings, and keep the values between which they jump. A move
     may be too small to make an element jump that is beside one; of integer outputs, which have no other slack, a
-    million elements need several moves."""
+    million elements need several moves. Which of equal elements a top-k or a sort names first is nobody's to say: there
+    any integer is right."""
     pairs = _INTEGER_MOVES if any(t.exact is not None for t in truths) else 1
+    names: set[str] = set()
+    watch = _Operands(lambda name, _: names.add(name))
     for number in range(2 * pairs):
-        moved = run(problem, nudged(inputs, 1.0 if number % 2 == 0 else -1.0, number // 2), (), None, Wide())
+        near = nudged(inputs, 1.0 if number % 2 == 0 else -1.0, number // 2)
+        moved = run(problem, near, (), None, Wide(), watch=watch)
         for truth, value in zip(truths, moved.unrounded, strict=False):
             _widen(truth, value.detach().cpu())
+    exact = [truth for truth in truths if truth.exact is not None]
+    if names & _NO_ORDER and exact:
+        _open_among_equals(problem, inputs, exact, truths)
+
+
+def _open_among_equals(
+    problem: Problem, inputs: Inputs, exact: Sequence[OutputTruth], truths: Sequence[OutputTruth]
+) -> None:
+    """Let any integer be right where elements are equal, zeros too, which a move by a share of themselves leaves."""
+    for number in range(_INTEGER_MOVES):
+        moved = run(problem, _shaken(inputs, number), (), None, Wide())
+        for truth, value in zip(truths, moved.unrounded, strict=False):
+            if truth.exact is not None:
+                _widen(truth, value.detach().cpu())
+    for truth in exact:
+        assert truth.low_RN is not None
+        assert truth.high_RN is not None
+        truth.low_RN.fill_(-float("inf"))
+        truth.high_RN.fill_(float("inf"))
+
+
+def _shaken(inputs: Inputs, number: int) -> Inputs:
+    """Move every floating element by up to 2^-20 of the largest of its tensor, in float64."""
+
+    def shake(_: str, t: torch.Tensor) -> torch.Tensor:
+        if not t.is_floating_point() or not t.numel():
+            return t.clone()
+        generator = torch.Generator(t.device).manual_seed(40 + number)
+        move = torch.rand(t.shape, generator=generator, dtype=torch.float64, device=t.device) - 0.5
+        largest = t.double().abs().nan_to_num(0.0, 0.0, 0.0).amax()
+        return t.double() + NUDGE * (largest + (largest == 0)) * move
+
+    return inputs.map(shake)
 
 
 def _widen(truth: OutputTruth, value: torch.Tensor) -> None:
