@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from .problem import Space
 from .schema import Noun, content_digest
+from .syntax import tree_of
 
 
 class Status(StrEnum):
@@ -83,7 +84,7 @@ class Candidate(Noun):
 
 def rewrite_params(source: str, params: Mapping[str, JsonValue]) -> str:
     """Return `source` with the literal of its module-level `PARAMS = {...}` replaced; everything else is kept."""
-    for node in ast.parse(source).body:
+    for node in tree_of(source).body:
         if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == ["PARAMS"]:
             return _with_text(source, node.value, repr(dict(params)))
     raise ValueError("the candidate has no module-level PARAMS = {...} to write settings into")
@@ -103,7 +104,7 @@ def _with_text(source: str, node: ast.expr, text: str) -> str:
 
 def literal(source: str, name: str) -> Any:
     """Return the value of the module-level literal `name` of `source`, read without running it; None if absent."""
-    for node in ast.parse(source).body:
+    for node in tree_of(source).body:
         if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == [name]:
             return ast.literal_eval(node.value)
     return None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .schema import canonical_json, content_digest
+from .syntax import tree_of
 
 ROOT = Path(__file__).parent
 _FOLLOWED = ("ops", "build")
@@ -104,7 +105,7 @@ def _module(path: Path) -> _Module:
     defined: dict[str, list[ast.stmt]] = {}
     rest: list[ast.stmt] = []
     imports: dict[str, tuple[str, str]] = {}
-    for statement in ast.parse(path.read_text()).body:
+    for statement in tree_of(path.read_text()).body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             imports |= _imports(statement, path)
             continue

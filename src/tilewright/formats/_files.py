@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from ..schema import content_digest
+from ..syntax import tree_of
 
 _LOCK = threading.RLock()
 _CUDA = re.compile(r"cuda(:\d+)?")
@@ -58,7 +59,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         text, path = self.files[file], f"{self.folder}/{file}"
         module.__file__ = path
         linecache.cache[path] = (len(text), None, text.splitlines(True), path)
-        exec(compile(on_this_machine(ast.parse(text, path)), path, "exec"), module.__dict__)
+        exec(compile(on_this_machine(tree_of(text, path)), path, "exec"), module.__dict__)
 
 
 def on_this_machine(tree: ast.Module) -> ast.Module:

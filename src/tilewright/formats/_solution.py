@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..candidate import Candidate
+from ..syntax import tree_of
 from ._errors import InputError
 from ._source import language_of, parse_source, settings_of
 from ._trace import DTYPES, Axis, Definition, Solution
@@ -141,7 +142,7 @@ def size_text(definition: Definition, axis: str, path: str) -> str:
             return f"{name}.shape[{spec.shape.index(axis)}]"  # type: ignore[union-attr]
     if one.type != "expr":
         raise InputError(f"{path}: the size of the output axis {axis!r} cannot be told from the inputs' shapes")
-    tree = ast.parse((one.expression or "").strip(), mode="eval")
+    tree = tree_of((one.expression or "").strip(), mode="eval")
     known = {n.id: size_text(definition, n.id, path) for n in ast.walk(tree) if isinstance(n, ast.Name)}
     return f"int({ast.unparse(_Named(known).visit(tree))})"
 
@@ -151,4 +152,4 @@ class _Named(ast.NodeTransformer):
         self.known = known
 
     def visit_Name(self, node: ast.Name) -> Any:  # noqa: N802
-        return ast.parse(self.known[node.id], mode="eval").body
+        return tree_of(self.known[node.id], mode="eval").body

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..problem import Parameter, Space
+from ..syntax import tree_of
 from ._errors import InputError
 
 MAX_SOURCE_BYTES = 8 << 20
@@ -37,7 +38,7 @@ class Source:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text) if not self.syntax_error else ast.Module(body=[], type_ignores=[])
+        return tree_of(self.text) if not self.syntax_error else ast.Module(body=[], type_ignores=[])
 
     def literal(self, name: str) -> Any:
         """Return the value of the module-level literal `name`, or None; InputError when it is no literal."""
@@ -72,7 +73,7 @@ def read_source(path: str | Path) -> Source:
 def parse_source(text: str, path: str) -> Source:
     """Return what `text` defines at module level, without running it."""
     try:
-        tree = ast.parse(text)
+        tree = tree_of(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
         deep = "it is nested too deeply" if isinstance(error, RecursionError | MemoryError) else ""
@@ -142,7 +143,7 @@ def _check_expression(source: Source, text: str, words: set[str]) -> None:
     that are no numbers: all of these can reach further, or take time and memory without end.
     """
     try:
-        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+        nodes = list(ast.walk(tree_of(text.strip(), mode="eval")))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{source.path}: a constraint cannot be evaluated over the names of SPACE: {error}") from None
     for node in nodes:

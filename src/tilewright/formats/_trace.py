@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..syntax import tree_of
 from ._errors import InputError
 
 MAX_JSON_BYTES = 16 << 20
@@ -160,7 +161,7 @@ def read_definition(path: Path) -> Definition:
 def check_definition(definition: Definition, path: str) -> None:
     """InputError when the definition's parts do not fit together."""
     try:
-        body = ast.parse(definition.reference).body
+        body = tree_of(definition.reference).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{path}: its reference is not valid Python: {getattr(error, 'msg', None) or error}") from None
     if not any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in body):
@@ -269,7 +270,7 @@ def resolve_axes(definition: Definition, sizes: Mapping[str, int], path: str) ->
 def evaluate(expression: str, sizes: Mapping[str, int], where: str) -> int:
     """Return the whole number that an arithmetic expression over `sizes` gives; nothing else is evaluated."""
     try:
-        value = _value(ast.parse(expression.strip(), mode="eval").body, sizes)
+        value = _value(tree_of(expression.strip(), mode="eval").body, sizes)
         if value != int(value):
             raise ValueError(f"{value} is no whole number")
         return int(value)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..candidate import Candidate
 from ..problem import Inputs, Problem, Workload
+from ..syntax import tree_of
 from ._errors import InputError
 from ._module import quiet, run_module
 from ._probe import probe
@@ -140,7 +141,7 @@ def safe_name(name: str) -> str:
 
 def _wrapper(definition: Definition) -> str:
     """Text that makes `run` take the inputs by position and return the outputs in order, where it does not yet."""
-    tree = ast.parse(definition.reference)
+    tree = tree_of(definition.reference)
     run = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "run")
     taken = [a.arg for a in (*run.args.posonlyargs, *run.args.args, *run.args.kwonlyargs)]
     names = list(definition.inputs)

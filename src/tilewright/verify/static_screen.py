@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from ..candidate import Candidate
 from ..schema import Noun
+from ..syntax import tree_of
 
 _MOST = 40  # suspicions per candidate: a longer list is read by nobody
 
@@ -121,7 +122,7 @@ def screen(candidate: Candidate, reference_source: str = "") -> tuple[Suspicion,
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(candidate.source)
+            tree = tree_of(candidate.source)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         return (_suspicion(line, "unreadable", str(error)),)
@@ -248,7 +249,7 @@ def _called(tree: ast.AST) -> dict[str, int]:
 
 def _reference_calls(tree: ast.AST, reference_source: str) -> Iterator[Suspicion]:
     try:
-        wanted = _called(ast.parse(reference_source))
+        wanted = _called(tree_of(reference_source))
     except SyntaxError:
         return
     kernels = {id(n) for k in ast.walk(tree) if _is_kernel(k) for n in ast.walk(k)}

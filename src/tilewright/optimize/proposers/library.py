@@ -20,6 +20,7 @@ import torch
 
 from ...candidate import Candidate
 from ...problem import Inputs, Problem, Workload, as_tuple
+from ...syntax import tree_of
 from ..context import Context, Declined
 from .eager import reference_source
 
@@ -153,7 +154,7 @@ def _numbers(problem: Problem, workload: Workload) -> list[float | int]:
         module = problem.reference(*call.init)  # type: ignore[misc]
         found += [v for m in module.modules() for k, v in vars(m).items() if not k.startswith("_")]
     try:
-        found += [n.value for n in ast.walk(ast.parse(reference_source(problem)[0])) if isinstance(n, ast.Constant)]
+        found += [n.value for n in ast.walk(tree_of(reference_source(problem)[0])) if isinstance(n, ast.Constant)]
     except (Declined, SyntaxError):
         found += []  # no text to read numbers from: those found so far have to do
     numbers = [v for v in found if isinstance(v, int | float) and not isinstance(v, bool)]
