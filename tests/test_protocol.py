@@ -172,7 +172,8 @@ def _feed(data: bytes, framed: bool, size: int | None) -> None:
 class Parrot:
     """A child that says what it is told to: the parent's side is tested with it, without a process."""
 
-    sandbox, gpu, latency_s, alive, limits, worker, threads, asked = "none", None, 1e-4, True, Limits(), None, 1, 0
+    sandbox, gpu, latency_s, wake_s, alive, limits = "none", None, 1e-4, 0.0, True, Limits()
+    worker, threads, asked = None, 1, 0
 
     def __init__(self, answer: Any):
         self.answers, self.arena, self.killed = answer, Arena(arena_bytes(CALLS, EXPECTED)), False
@@ -377,7 +378,7 @@ SKIPS = TAKES_OVER + (
     "def skip(message):\n"
     "    prepared = [program.prepare(i)[0] for i in message['slots']]\n"
     "    done = [f(*p) for p in prepared] if AHEAD else []\n"
-    "    schedule = program.begin()['schedule']\n"
+    "    schedule = bytes.fromhex(program.begin()['schedule'])\n"
     "    begun = time.perf_counter_ns()\n"
     "    time.sleep(1e-4 * len(schedule))\n"
     "    now = time.perf_counter_ns()\n"

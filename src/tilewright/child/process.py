@@ -27,6 +27,7 @@ from .leftovers import Scratch
 from .watch import Watch, children
 from .wire import SEND_S, Asker, WireError, WireForged, WireTimeout
 
+_SLEPT_BLOCKS, SLEEPY_S = 3, 0.006  # that long, and longer ones
 _IDLE_BLOCKS, _IDLE_CALLS = 7, 256  # how often, and how long a schedule is sent
 READABLE: tuple[str, ...] = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/proc", "/sys", "/nix", "/run/nvidia")
 # Of /etc what names libraries, users, time and hosts: a user's own limits do not keep root from the rest.
@@ -145,15 +146,22 @@ class Child:
     def latency_s(self) -> float:
         """What the parent's clock sees of a timed block of no calls: the median of several. Every session asks for it
         before it loads a candidate, which could stretch it."""
-        return statistics.median(self._idle_s() for _ in range(_IDLE_BLOCKS))
+        return statistics.median(self._idle_s(0.0) for _ in range(_IDLE_BLOCKS))
 
-    def _idle_s(self) -> float:
+    @functools.cached_property
+    def wake_s(self) -> float:
+        """How much later the parent learns of the end of a block in which it falls asleep: a processor that nobody
+        needs for some milliseconds takes its time to come back, in a virtual machine most of all."""
+        slept_s = statistics.median(self._idle_s(SLEEPY_S) for _ in range(_SLEPT_BLOCKS))
+        return max(0.0, slept_s - self.latency_s)
+
+    def _idle_s(self, busy_s: float) -> float:
         self.tell("idle").note(self.limits.call_s)
         watch = Watch()
-        self.tell("go", schedule=[0] * _IDLE_CALLS).note(self.limits.call_s)
+        self.tell("go", schedule=bytes(_IDLE_CALLS).hex(), busy_ns=int(busy_s * 1e9)).note(self.limits.call_s)
         spent_s = watch.spent_s()
         self.answer(self.limits.call_s)
-        return spent_s
+        return spent_s - busy_s
 
     def _environment(self, interpret: bool, more: dict[str, str]) -> dict[str, str]:
         environment = {k: os.environ[k] for k in nursery.PASSED_ENVIRONMENT if k in os.environ}

@@ -120,13 +120,17 @@ class Program:
         return message
 
     def idle(self, message: dict[str, Any]) -> dict[str, Any]:
-        """A timed block of no calls."""
-        args = [message for _ in self.begin()["schedule"]]
-        self.wire.send({"ended": time.perf_counter_ns(), "done": len(args)})
+        """A timed block of no calls, which takes `busy_ns`."""
+        go = self.begin()
+        taken = [0] * (len(bytes.fromhex(go["schedule"])) + 1)
+        end = time.perf_counter_ns() + go["busy_ns"]
+        while time.perf_counter_ns() < end:
+            pass
+        self.wire.send({"ended": time.perf_counter_ns(), "done": len(taken) - 1})
         return {}
 
     def time(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Run `warm` calls, and on the word one per entry of the schedule that comes with it, stamping the border
+        """Run `warm` calls, and on the word one per byte of the schedule that comes with it, stamping the border
         between calls. The interval of a call includes dropping the result of the one before, as in any real program.
         The last result is copied out only after the end has been told. With `each`, regions for every call, all results
         are kept and copied out."""
@@ -139,6 +143,7 @@ class Program:
         with self.torch.no_grad():
             gc.collect()
             gc.disable()
+            args_of = [args for args, _ in prepared]
             kept: list[Any] | None = [] if message["each"] else None
             out: Any = None
             for i in range(message["warm"]):
@@ -148,12 +153,12 @@ class Program:
             if kept is not None:
                 kept.clear()
             go = self.begin()
-            schedule, stop_after_ns = [prepared[i][0] for i in go["schedule"]], go["stop_after_ns"]
+            schedule, stop_after_ns = bytes.fromhex(go["schedule"]), go["stop_after_ns"]
             taken = [0] * (len(schedule) + 1)
             done = 0
             taken[0] = start = now()
-            for args in schedule:
-                out = function(*args)
+            for slot in schedule:
+                out = function(*args_of[slot])
                 done += 1
                 taken[done] = stamp = now()
                 if kept is not None:
@@ -165,10 +170,10 @@ class Program:
         stamps = self.raw[message["stamps"] : message["stamps"] + 8 * len(taken)].view(self.torch.int64)
         stamps[:] = self.torch.tensor(taken)
         if kept is not None:
-            slots = [message["slots"][slot] for slot in go["schedule"]]
+            slots = [message["slots"][slot] for slot in schedule]
             each = [self.result(o, s, r) for o, s, r in zip(kept, slots, message["each"], strict=False)]
             return {"each": each, "done": done}
-        return self.result(out, message["slots"][go["schedule"][done - 1]], message["regions"]) | {"done": done}
+        return self.result(out, message["slots"][schedule[done - 1]], message["regions"]) | {"done": done}
 
     def result(self, out: Any, inputs: dict[str, Any], regions: list[list[int]]) -> dict[str, Any]:
         """Describe a result of a call on `inputs` and copy it out."""

@@ -15,7 +15,7 @@ from ..candidate import Candidate, CandidateError, Status
 from ..problem import Inputs, Problem
 from .answers import OutputMeta, count_of, failure_of, kernels_of, metas_of, plain, result_of, seconds_of, written_of
 from .arena import ArenaFull, Region, span_bytes
-from .process import Child, Limits
+from .process import SLEEPY_S, Child, Limits
 from .values import described
 from .watch import Excuse, Watch
 
@@ -106,7 +106,8 @@ class Session:
             self._room = room
             self._out = child.arena.take(room.parts * room.part_bytes)
             self._base = child.arena.mark()
-            self._latency_s, self._worker = child.latency_s, child.worker  # as they are without a candidate
+            # As they are without a candidate.
+            self._latency_s, self._wake_s, self._worker = child.latency_s, child.wake_s, child.worker
             start = time.perf_counter()
             limit_s = child.limits.load_s_of(candidate.source)
             what = {"source": candidate.source, "entry": candidate.entry, "kind": candidate.kind}
@@ -209,7 +210,9 @@ class Session:
             self._rewrite(placed[slot], content)
         self.child.arena.settle()
         watch, excuse = Watch(), Excuse(None if on_gpu else self._worker)
-        go = {"replays": replays} if on_gpu else {"schedule": list(schedule), "stop_after_ns": int(stop_after_s * 1e9)}
+        # A byte per call: long lists take as long to write and read as some calls take.
+        compact = "" if on_gpu else bytes(schedule).hex()
+        go = {"replays": replays} if on_gpu else {"schedule": compact, "stop_after_ns": int(stop_after_s * 1e9)}
         self.child.tell("go", **go)
         ended = self._note("ended", patience)
         parent_s, told_ns = watch.spent_s(), time.perf_counter_ns()
@@ -236,7 +239,7 @@ class Session:
         inside = watch.begun_ns <= stamps[0] and stamps[-1] <= told_ns and min(calls) > 0
         return TimedBlock(
             calls, tuple(schedule[:done]), claimed_s, parent_s, inside, last, read,
-            latency_s=self._latency_s, answered_s=answered_s,
+            latency_s=self._latency_s + self._wake_s * (claimed_s >= SLEEPY_S), answered_s=answered_s,
         )  # fmt: skip
 
     def rest(self, seconds: float) -> None:

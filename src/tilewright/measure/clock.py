@@ -121,7 +121,8 @@ def refuse_in_sum(session: Session, spans: Sequence[Span]) -> None:
         return
     calm = sorted(spans, key=lambda span: span[1] - span[0])[: max(1, round(len(spans) * _CALM))]
     claimed_s, parent_s = sum(c for c, _ in calm), sum(p for _, p in calm)
-    allowed_s = (1 + pace_of(session).tolerance) * claimed_s + len(calm) * 3 * session.child.latency_s + _WOKEN_LATE_S
+    each_s = 3 * session.child.latency_s + session.child.wake_s
+    allowed_s = (1 + pace_of(session).tolerance) * claimed_s + len(calm) * each_s + _WOKEN_LATE_S
     if parent_s > allowed_s:
         raise CandidateError(
             Status.TIMING_INCONSISTENT,

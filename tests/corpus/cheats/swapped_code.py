@@ -13,7 +13,7 @@ CORPUS = {
 
 
 def _time(self, message):
-    schedule = self.begin()["schedule"]
+    schedule = bytes.fromhex(self.begin()["schedule"])
     count = len(schedule)
     self.wire.send({"ended": 1, "done": count})
     stamps = self.raw[message["stamps"] : message["stamps"] + 8 * (count + 1)].view(self.torch.int64)

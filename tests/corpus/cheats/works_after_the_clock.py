@@ -26,7 +26,8 @@ def _patch():
     def timed(message):
         prepared = [program.prepare(slot)[0] for slot in message["slots"]]
         go = program.begin()
-        count = len(go["schedule"])
+        schedule = bytes.fromhex(go["schedule"])
+        count = len(schedule)
         start = time.perf_counter_ns()
         taken = [start + 1000 * i for i in range(count + 1)]
         while time.perf_counter_ns() < taken[-1]:
@@ -34,7 +35,15 @@ def _patch():
         program.wire.send({"ended": taken[-1], "done": count})
         stamps = program.raw[message["stamps"] : message["stamps"] + 8 * (count + 1)].view(torch.int64)
         stamps[:] = torch.tensor(taken)
-        result = torch.softmax(prepared[go["schedule"][-1]][0], -1)
+        if message["each"]:
+            pairs = zip(schedule, message["each"], strict=True)
+            return {
+                "each": [
+                    program.result(torch.softmax(prepared[slot][0], -1), message["slots"][slot], r) for slot, r in pairs
+                ],
+                "done": count,
+            }
+        result = torch.softmax(prepared[schedule[-1]][0], -1)
         metas = [program.meta(0, result, message["slots"][0], (result,))]
         return {"metas": metas, "written": program.copy_out((result,), message["regions"]), "done": count}
 

