@@ -31,8 +31,9 @@ class Program:
         import torch
 
         self.torch = torch
-        self.plainly = torch.Tensor.detach, torch.Tensor.resolve_conj, torch.Tensor.resolve_neg
-        self.copy = torch.Tensor.copy_
+        # Methods as torch has them, in a type that nobody can change, and beside all modes that a candidate may push.
+        self.base: Any = torch._C.TensorBase
+        self.unheard = torch._C.DisableTorchFunction, torch._C._DisableTorchDispatch
         self.wire = wire
         self.raw = raw  # the whole arena as a uint8 tensor
         self.scratch = scratch
@@ -91,8 +92,7 @@ class Program:
             if grads:
                 self.call_in_between(function, args)
                 self.backward(outputs, [self.tensor(d) for d in message["grad_outputs"]])
-        metas = [self.meta(i, t, message["inputs"], outputs) for i, t in enumerate(outputs)]
-        answer = {"metas": metas, "written": self.copy_out(outputs, message["regions"])}
+        answer = self.described(outputs, message["inputs"], message["regions"])
         if grads:
             found = [leaves[name].grad for name in grads]
             answer["grad_metas"] = [self.meta(i, g, {}, ()) for i, g in enumerate(found)]
@@ -177,9 +177,11 @@ class Program:
 
     def result(self, out: Any, inputs: dict[str, Any], regions: list[list[int]]) -> dict[str, Any]:
         """Describe a result of a call on `inputs` and copy it out."""
-        outputs = self.as_tuple(out)
-        metas = [self.meta(i, t, inputs, outputs) for i, t in enumerate(outputs)]
-        return {"metas": metas, "written": self.copy_out(outputs, regions)}
+        return self.described(self.as_tuple(out), inputs, regions)
+
+    def described(self, outputs: tuple[Any, ...], inputs: dict[str, Any], regions: list[list[int]]) -> dict[str, Any]:
+        written = self.copy_out(outputs, regions)  # before anything else is done with them
+        return {"metas": [self.meta(i, t, inputs, outputs) for i, t in enumerate(outputs)], "written": written}
 
     def time_on_gpu(self, message: dict[str, Any]) -> dict[str, Any]:
         """Capture a call per entry of `schedule` in a CUDA graph and replay it; see child.replay."""
@@ -318,24 +320,27 @@ class Program:
 
     def copy_out(self, outputs: tuple[Any, ...], regions: list[list[int]]) -> list[int]:
         """Copy each tensor's elements, packed, into its region; -1 for what is no tensor or does not fit."""
-        written = []
-        for value, (offset, capacity) in zip(outputs, regions, strict=False):
-            if not self.is_tensor(value) or value.is_sparse or value.is_meta:
-                written.append(-1)
-                continue
-            size = value.numel() * value.element_size()
-            if size > capacity or value.device.type != self.device:
-                written.append(-1)
-                continue
-            if size:
-                target = self.raw[offset : offset + size].view(value.dtype).view(value.shape)
-                for step in self.plainly:  # as torch had them before the candidate, whatever it has patched since
-                    value = step(value)
-                self.copy(target, value)
-            written.append(size)
+        function, dispatch = self.unheard
+        with function(), dispatch():  # a result that is only made when somebody looks at it, nobody has looked at
+            pairs = zip(outputs, regions, strict=False)
+            written = [self.copy_one(value, *region) if self.is_tensor(value) else -1 for value, region in pairs]
         if self.device == "cuda":
             self.torch.cuda.synchronize()  # the parent reads it next; and what went wrong on the GPU shows here
         return written
+
+    def copy_one(self, value: Any, offset: int, capacity: int) -> int:
+        base = self.base
+        if base.is_sparse.__get__(value) or base.is_meta.__get__(value):
+            return -1
+        size: int = base.numel(value) * base.element_size(value)
+        if size > capacity or base.device.__get__(value).type != self.device:
+            return -1
+        if size:
+            part = base.view(base.__getitem__(self.raw, slice(offset, offset + size)), base.dtype.__get__(value))
+            for step in (base.detach, base.resolve_conj, base.resolve_neg):
+                value = step(value)
+            base.copy_(base.view(part, base.shape.__get__(value)), value)
+        return size
 
     def meta(self, index: int, value: Any, inputs: dict[str, Any], outputs: tuple[Any, ...]) -> dict[str, Any]:
         torch = self.torch

@@ -5,7 +5,8 @@ plain kernel. A NaN is asked only where the output depends on an input that is N
 there. One that comes of a product with zero, which another way to compute leaves out (an upper triangle, a masked
 score), is not asked for. Where the reference makes NaN of infinities (Inf / Inf in a norm), mathematics has no answer,
 and another order of the same steps has another: of such a row nothing is asked. A kernel may spread NaN, which hides
-nothing, but not stop it: where a row of the output has a NaN or an infinity, NaN is right as well.
+nothing, but not stop it: where a row of the output has a NaN or an infinity, NaN is right as well, and where one
+of the matrices of a batch has: a mask that is added lets through what a mask that chooses stops.
 """
 
 from __future__ import annotations
@@ -55,8 +56,12 @@ def _in_row(marked: torch.Tensor) -> torch.Tensor:
 
 
 def _may_be_nan(codes: torch.Tensor) -> torch.Tensor:
-    """Where NaN is right as well: in place of an infinity, and in rows that hold more than numbers."""
-    return (codes == PLUS_INF) | (codes == MINUS_INF) | _in_row((codes != FINITE) & (codes != FREE))
+    """Where NaN is right as well: in place of an infinity, and in rows, of three axes and more in matrices, that hold
+    more than numbers."""
+    strange = _in_row((codes != FINITE) & (codes != FREE))
+    if strange.ndim > 2:
+        strange = strange.any(-2, keepdim=True).expand(strange.shape)
+    return (codes == PLUS_INF) | (codes == MINUS_INF) | strange
 
 
 def _depends(values: Sequence[torch.Tensor]) -> torch.Tensor:

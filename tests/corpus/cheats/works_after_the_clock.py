@@ -9,6 +9,7 @@ CORPUS = {
     "what": "replaces the program's timing: says that it has ended, and computes only the last result, after that",
     "source": "KernelGuard HARNESS_RUNTIME_PATCHING",
     "defence": "the answer with the last result must follow the end at once",
+    "open": "calls of a tenth of a millisecond: what handing results over may take hides them",
     "device": "cpu",
 }
 

@@ -3,10 +3,10 @@ from torch import nn
 
 CORPUS = {
     "problem": "far_segment_sums",
-    "kind": "honest",
-    "what": "sorts the rows by segment and takes differences of prefix sums in doubles",
+    "kind": "wrong",
+    "what": "takes differences of prefix sums, which carry a NaN of one segment into all that follow",
     "source": "own",
-    "defence": "more exact than the reference",
+    "defence": "rows that no NaN belongs to are finite",
     "device": "cpu",
 }
 
