@@ -9,6 +9,7 @@ that was verified and timed is the very text that ships. A C++ or CUDA candidate
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 from collections.abc import Mapping
 from enum import StrEnum
@@ -84,10 +85,10 @@ class Candidate(Noun):
 
 def rewrite_params(source: str, params: Mapping[str, JsonValue]) -> str:
     """Return `source` with the literal of its module-level `PARAMS = {...}` replaced; everything else is kept."""
-    for node in tree_of(source).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == ["PARAMS"]:
-            return _with_text(source, node.value, repr(dict(params)))
-    raise ValueError("the candidate has no module-level PARAMS = {...} to write settings into")
+    node = _assigned(source).get("PARAMS")
+    if node is None:
+        raise ValueError("the candidate has no module-level PARAMS = {...} to write settings into")
+    return _with_text(source, node, repr(dict(params)))
 
 
 def _with_text(source: str, node: ast.expr, text: str) -> str:
@@ -104,7 +105,15 @@ def _with_text(source: str, node: ast.expr, text: str) -> str:
 
 def literal(source: str, name: str) -> Any:
     """Return the value of the module-level literal `name` of `source`, read without running it; None if absent."""
+    node = _assigned(source).get(name)
+    return None if node is None else ast.literal_eval(node)
+
+
+@functools.lru_cache(maxsize=64)
+def _assigned(source: str) -> dict[str, ast.expr]:
+    """What `source` assigns to single names at module level, the first time each."""
+    found: dict[str, ast.expr] = {}
     for node in tree_of(source).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == [name]:
-            return ast.literal_eval(node.value)
-    return None
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            found.setdefault(node.targets[0].id, node.value)
+    return found

@@ -268,7 +268,9 @@ class Evaluator:
                         "certify needs a sandbox that hides this process from the candidate, and this kernel grants "
                         "no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
                     )
-                verdict = judged = _lasting(self._verify(session, tier), session)
+                verdict = judged = self._verify(session, tier)
+                if tier == "certify" or candidate.origin == "user":  # a search certifies what it returns
+                    verdict = judged = _lasting(verdict, session)
                 if tier == "certify" and timeout_s is None:  # it takes seconds, which a search's deadline has not
                     verdict = sanitized(verdict, candidate, self._sanitizer_calls())
                 if tier == "certify" and verdict.status is Status.PASSED and not self._interpreted(candidate):

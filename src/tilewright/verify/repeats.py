@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from ..candidate import CandidateError, Status
+from ..child.session import same_bytes
 from .cases import Case
 from .evidence import DETERMINISM_RUNS
 from .judge import judge
@@ -79,6 +80,4 @@ def _same_outputs(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> bool:
 
 
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    return bool(torch.equal(a.contiguous().view(-1).view(torch.uint8), b.contiguous().view(-1).view(torch.uint8)))
+    return same_bytes(a.contiguous(), b.contiguous())
