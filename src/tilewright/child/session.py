@@ -6,6 +6,7 @@ import ctypes
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from .watch import Excuse, Watch
 _STAMPS = 4096  # the longest timed block, in calls
 _SPARE_BYTES = 32 << 20
 _AGAIN = 4  # runs of a block on exchanged inputs: the first one starts from rest
+_LARGE_BYTES = 4 << 20
 _compare = ctypes.CDLL(None).memcmp
 _compare.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _KEPT_BYTES = 512 << 20
@@ -514,11 +516,24 @@ def same_bytes(a: torch.Tensor, b: torch.Tensor) -> bool:
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     if a.device.type == b.device.type == "cpu" and a.is_contiguous() and b.is_contiguous():
-        return _compare(a.data_ptr(), b.data_ptr(), a.numel() * a.element_size()) == 0  # 7 times as fast as torch
+        return _same_memory(a.data_ptr(), b.data_ptr(), a.numel() * a.element_size())
     integer = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}.get(a.element_size())
     if integer is None or a.is_complex():
         return bool(torch.equal(torch.view_as_real(a), torch.view_as_real(b)))
     return bool(torch.equal(a.view(integer), b.view(integer)))
+
+
+def _same_memory(a: int, b: int, bytes_: int) -> bool:
+    """Compare seven times as fast as torch, and large memory by two threads."""
+    half = bytes_ // 2 if bytes_ >= _LARGE_BYTES else 0
+    other = _second_thread().submit(_compare, a, b, half) if half else None
+    same = _compare(a + half, b + half, bytes_ - half) == 0
+    return same and (other is None or other.result() == 0)
+
+
+@functools.cache
+def _second_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "compare")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from ..problem import Problem, Workload
 from .families import EVERY
 from .verdict import Tier
 
+AGAIN = 2  # other addresses for the normal content, where the clock needs it too
+
 
 @dataclass(frozen=True)
 class Step:
@@ -31,12 +33,12 @@ def plan(problem: Problem, tier: Tier, workloads: Sequence[Workload], grads: boo
     elif tier == "measure":
         yield Step(workloads[0], "normal", poison=True)
         yield Step(workloads[0], "mixed")
-        yield Step(workloads[0], "normal", slot=1)
+        yield Step(workloads[0], "normal", slot=AGAIN)
         yield Step(workloads[0], "cancellation")
     elif tier == "certify":
         for workload in workloads:
             yield from (Step(workload, family, poison=True) for family in EVERY)
-            yield Step(workload, "normal", slot=1)
+            yield Step(workload, "normal", slot=AGAIN)
             if grads and problem.grads:
                 yield Step(workload, "normal", grads=True)
         for edge in problem.edges() if problem.edges else ():
