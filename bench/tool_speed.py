@@ -4,7 +4,8 @@ Run: python bench/tool_speed.py [-o bench/results/cpu/tool_speed.json]
 
 Generated C++ candidates of a softmax with a scale over 16 MB of float32 are built, judged and timed one after another,
 as the search does it. The parent's overhead is the wall time that is neither a compiler's nor spent waiting for the
-child: for its answers, or for it to come to rest before a block (`rest_share`). `check` is timed from its call to its record, for a pair at 64 x 256.
+child: for its answers, or for it to come to rest before a block (`rest_share`). `check` is timed from its call to its
+record, for a pair at 64 x 256.
 """
 
 from __future__ import annotations
