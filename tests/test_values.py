@@ -18,7 +18,7 @@ VALUES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda v: type(v).__name__)
 def test_a_value_comes_back_with_its_type(value: Any) -> None:
     told = json.loads(json.dumps(described("init.0", value, lambda *_: None)))
     back = restored(told, lambda _: None)
@@ -37,7 +37,9 @@ class Options:
     pass
 
 
-@pytest.mark.parametrize("value", [Options(), [Options()], lambda x: x, object, torch.Generator()], ids=repr)
+@pytest.mark.parametrize(
+    "value", [Options(), [Options()], lambda x: x, object, torch.Generator()], ids=lambda v: type(v).__name__
+)
 def test_what_has_no_form_is_named(value: Any) -> None:
     with pytest.raises(Unsendable, match=r"init\.2\S* is a \w+, which cannot be handed"):
         described("init.2", value, lambda *_: None)
