@@ -371,9 +371,10 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit code; errors are one line on stderr."""
-    from .heap import keep_freed_memory
+    from .heap import collect_rarely, keep_freed_memory
 
     keep_freed_memory()
+    collect_rarely()
     # Threads of this process that have nothing to do must not spin on the cores that children are timed on.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:], _process_start_s()))

@@ -10,6 +10,7 @@ candidates and baselines are treated alike.
 from __future__ import annotations
 
 import ctypes
+import gc
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
@@ -25,3 +26,9 @@ def keep_freed_memory() -> None:
         return
     for option, value in ((_M_ARENA_MAX, 1), (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 << 20)):
         mallopt(option, value)
+
+
+def collect_rarely() -> None:
+    """Look for garbage in cycles a hundred times less often: with torch imported every look goes through a million
+    objects, which takes longer than judging a small kernel, and what a command leaves behind ends with it."""
+    gc.set_threshold(70_000, 50, 100)

@@ -82,7 +82,7 @@ class Program:
 
     def call(self, message: dict[str, Any]) -> dict[str, Any]:
         torch = self.torch
-        self.replay = None
+        self.replay, self.held = None, self.outputs
         args, function = self.prepare(message["inputs"])
         grads = message["grads"]
         leaves = self.track(message["inputs"], args, grads) if grads else {}
@@ -106,10 +106,6 @@ class Program:
         """Copy out the outputs of the call before, or of an early one, to see whether a later call changed them."""
         outputs = self.held if message["early"] is None else self.early[message["early"]]
         return {"written": self.copy_out(outputs, message["regions"])}
-
-    def hold(self, message: dict[str, Any]) -> dict[str, Any]:
-        self.held = self.outputs
-        return {}
 
     def begin(self) -> dict[str, Any]:
         """Say that everything is prepared, and wait for the word to go; the parent's clock runs from there."""
@@ -406,7 +402,7 @@ def describe(error: BaseException, phase: str) -> dict[str, Any]:
 def serve(program: Program) -> None:
     handlers = {
         name: getattr(program, name)
-        for name in ("load", "call", "idle", "time", "again", "kernels", "proof", "previous", "hold")
+        for name in ("load", "call", "idle", "time", "again", "kernels", "proof", "previous")
     }
     while True:
         try:

@@ -157,7 +157,6 @@ class Session:
             regions = self._regions()
             fields |= {"grad_outputs": [d for d, _, _ in seeds], "regions": regions}
             fields["grad_regions"] = self._grad_regions(inputs, grads)
-            self.child.ask("hold", self.child.limits.call_s)
             self.child.arena.settle()
             answer = self.child.ask("call", self._patience(), **fields)
             outcome = self._outcome(answer, placed, regions, grads, fields["grad_regions"])
