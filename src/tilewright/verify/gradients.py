@@ -16,6 +16,7 @@ from ..problem import Inputs, Problem, Workload
 from .cases import Case, TruthCache
 from .judge import judge
 from .judgement import Judgement
+from .truth import grad_outputs_for
 
 FORWARD_ONLY = "forward only: gradients not judged"
 
@@ -45,15 +46,20 @@ class Offered:
 def offered(
     session: Any, problem: Problem, truths: TruthCache, workload: Workload, seed: int, device: str | None
 ) -> Offered:
-    """Ask for the gradients of everything, and judge those that come."""
-    case = truths.gradients(problem, workload, seed, names_of)
-    if case.skipped or case.truth is None:
-        return Offered(f"gradients not judged: {case.skipped}")
-    outcome = _called(session, case)
+    """Ask for the gradients of everything, and judge those that come. Their truth, which takes the reference a graph in
+    float64, is only made where some do."""
+    normal = truths.case(problem, workload, "normal", seed)
+    if normal.inputs is None or normal.truth is None:
+        return Offered(f"gradients not judged: {normal.skipped}")
+    names, seeds = names_of(problem, normal.inputs), grad_outputs_for(normal.truth, normal.seed)
+    outcome = _called(session, replace(normal, grads=names, grad_outputs=seeds))
     if isinstance(outcome, str):
         return Offered(outcome)
     if isinstance(outcome, Judgement):
-        return Offered("gradients not judged: the candidate's process ended", case, outcome)
+        return Offered("gradients not judged: the candidate's process ended", normal, outcome)
+    case = truths.gradients(problem, workload, seed, names_of)
+    if case.skipped or case.truth is None:
+        return Offered(f"gradients not judged: {case.skipped}")
     given = {n: right for n, right in case.truth.grads.items() if _is_there(outcome, n, right.shape)}
     if not given:
         return Offered(FORWARD_ONLY)
