@@ -130,9 +130,9 @@ class Evaluator:
         return time.perf_counter() - start
 
     def make_truths(self, tier: Tier) -> None:
-        """Make the truths of a tier before they are asked for. Not while anything is timed."""
+        """Make the truths of a tier before a search asks for them. Not while anything is timed."""
         self.prepare()
-        make_truths(self.problem, tier=tier, workloads=(self.workload,), seed=self.seed, truths=self.truths)
+        make_truths(self.problem, tier=tier, workloads=(self.workload,), seed=self.seed, truths=self.truths, brief=True)
 
     def evaluate(
         self,
@@ -268,7 +268,7 @@ class Evaluator:
                         "certify needs a sandbox that hides this process from the candidate, and this kernel grants "
                         "no landlock; --allow-weak-sandbox goes on, and marks the record as untrusted"
                     )
-                verdict = judged = self._verify(session, tier)
+                verdict = judged = self._verify(session, tier, brief=timeout_s is not None)
                 if tier == "certify" or candidate.origin == "user":  # a search certifies what it returns
                     verdict = judged = _lasting(verdict, session)
                 if tier == "certify" and timeout_s is None:  # it takes seconds, which a search's deadline has not
@@ -290,10 +290,10 @@ class Evaluator:
             self._retire()
         return self._record(candidate, tier, verdict, measured, clock.cost(), facts)
 
-    def _verify(self, session: Session, tier: Tier) -> Verdict:
+    def _verify(self, session: Session, tier: Tier, brief: bool) -> Verdict:
         return verify(
             session, self.problem, tier=tier, workloads=(self.workload,), seed=self.seed, truths=self.truths,
-            truncating_bf16=self._interpreted(session.candidate), device=self.device.kind,
+            truncating_bf16=self._interpreted(session.candidate), device=self.device.kind, brief=brief,
         )  # fmt: skip
 
     def _sanitizer_calls(self) -> list[Inputs]:

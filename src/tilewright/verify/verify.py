@@ -66,16 +66,17 @@ def verify(
     truths: TruthCache | None = None,
     truncating_bf16: bool = False,
     device: str | None = None,
+    brief: bool = False,
 ) -> Verdict:
     """Judge the candidate behind `session`. `workloads` default to the problem's own; `seed` is the caller's secret and
-    is logged in the verdict. `truncating_bf16`, `device`: see judge. A fault of the candidate becomes the verdict;
+    is logged in the verdict. `truncating_bf16`, `device`: see judge, `brief`: see plan. A fault of the candidate becomes the verdict;
     INFRA_ERROR and INVALID_REFERENCE are raised as CandidateError, since they are not its fault."""
     refuse_unknown(problem)
     truths = truths or TruthCache()
     chosen = tuple(workloads) or problem.workloads
     run = _Run(session, problem, tier, truncating_bf16, device)
     entries: list[WorkloadVerdict] = []
-    for step in plan(problem, tier, chosen, grads):
+    for step in plan(problem, tier, chosen, grads, brief):
         case = truths.case(problem, step.workload, step.family, seed, step.grads)
         entry = run.judged(case, step)
         entries.append(entry)
@@ -101,11 +102,18 @@ def verify(
 
 
 def make_truths(
-    problem: Problem, *, tier: Tier, workloads: Sequence[Workload], seed: int, truths: TruthCache, grads: bool = True
+    problem: Problem,
+    *,
+    tier: Tier,
+    workloads: Sequence[Workload],
+    seed: int,
+    truths: TruthCache,
+    grads: bool = True,
+    brief: bool = False,
 ) -> None:
     """Make ahead of time the truths that `verify` with the same arguments will ask for."""
     chosen = tuple(workloads) or problem.workloads
-    for step in plan(problem, tier, chosen, grads):
+    for step in plan(problem, tier, chosen, grads, brief):
         truths.case(problem, step.workload, step.family, seed, step.grads)
     if tier == "certify":
         truths.weak(problem, chosen[0], seed, weak_points)
