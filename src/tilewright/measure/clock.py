@@ -35,7 +35,7 @@ _BLOCK_TRIES = 5
 _PATIENCE_S, _MOST_TRIES = 2.0, 60  # what a busy machine disturbs is made again for this long, and this often
 _COPIES = 3
 _HANDED_OVER_S = 1e-4  # to describe a result, in Python
-_LONG_S = 0.005  # a single call of that length stands out
+_LONG_S = 0.002  # a single call of that length stands out
 _INSPECTED = 0.15  # of the blocks, drawn at random, and the last: the result of the last call is judged
 _UNSEEN = 2.0  # times as long as known content may take what was just written: caches and pages are cold
 

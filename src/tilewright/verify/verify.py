@@ -69,8 +69,8 @@ def verify(
     brief: bool = False,
 ) -> Verdict:
     """Judge the candidate behind `session`. `workloads` default to the problem's own; `seed` is the caller's secret and
-    is logged in the verdict. `truncating_bf16`, `device`: see judge, `brief`: see plan. A fault of the candidate becomes the verdict;
-    INFRA_ERROR and INVALID_REFERENCE are raised as CandidateError, since they are not its fault."""
+    is logged in the verdict. `truncating_bf16`, `device`: see judge, `brief`: see plan. A fault of the candidate is
+    the verdict; INFRA_ERROR and INVALID_REFERENCE are raised as CandidateError, since they are not its fault."""
     refuse_unknown(problem)
     truths = truths or TruthCache()
     chosen = tuple(workloads) or problem.workloads
