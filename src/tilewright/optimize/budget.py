@@ -8,7 +8,7 @@ from collections.abc import Callable
 Clock = Callable[[], float]
 
 FRESH_PROCESS_S = 2.5  # starting an interpreter with torch in it
-CERTIFY_CHECKS = 5.0  # what a certificate takes, in first checks of the search, which start a process too
+CERTIFY_CHECKS = 8.0  # what a certificate takes, in first checks of the search, which start a process too
 LEAST_SHARE, MOST_SHARE = 0.15, 0.45
 FINALISTS = 3
 BASELINE_TIMEOUT_S, TIMEOUT_S = 90.0, 20.0
