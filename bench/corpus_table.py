@@ -17,8 +17,8 @@ from corpus_files import Entry, entries  # noqa: E402
 
 _HEAD = """# The corpus
 
-Candidates that the judge must get right, one file each under `tests/corpus`. `make test` runs about a third of them,
-`make sweep` all, in the certify tier, each in a process of its own. This page is made by `bench/corpus_table.py` from
+Candidates that the judge must get right, one file each under `tests/corpus`. `make test` runs a small part of them,
+`make corpus` all, in the certify tier, each in a process of its own. This page is made by `bench/corpus_table.py` from
 the candidates' headers. Files under `outside` were written by people who had not read the judge.
 
 """
