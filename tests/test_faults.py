@@ -302,6 +302,32 @@ def test_the_owner_may_end_at_any_moment(tmp_path: Path, source: str, ending: si
     wait_until(lambda: list(folder.iterdir()) == [])
 
 
+SLOW_TO_END = """
+import os, sys, signal, tempfile, time
+tempfile.tempdir = {folder!r}
+sys.path.insert(0, {tests!r})
+from test_faults import started
+from tilewright.child import nursery
+asked = nursery.start()._control
+with started() as child:
+    child.sandbox
+    if os.fork() == 0:  # holds the locks of the folders for a while, as a process that is ending does, and not the socket
+        asked.close()
+        child.wire.sock.close()
+        time.sleep(1)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_folders_go_though_the_owner_holds_their_locks_longer_than_its_socket(tmp_path: Path) -> None:
+    folder = tmp_path / "owned"
+    folder.mkdir()
+    code = SLOW_TO_END.format(folder=str(folder), tests=str(Path(__file__).parent))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    wait_until(lambda: list(folder.iterdir()) == [])
+
+
 def test_a_wall_is_there_at_all() -> None:
     """The tests above mean what they say only behind a wall; where there is none, this says so."""
     with started() as child:

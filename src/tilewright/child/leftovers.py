@@ -41,6 +41,14 @@ def remove_abandoned(folder: str | None = None) -> list[str]:
     return removed
 
 
+def scratch_folders(folder: str, owner: int) -> list[str]:
+    """The names of those below `folder` that the process `owner` made; none where `folder` cannot be read."""
+    try:
+        return [name for name in os.listdir(folder) if name.startswith(f"{PREFIX}{owner}-")]
+    except OSError:
+        return []
+
+
 def _make() -> tuple[str, int | None]:
     while True:
         path = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")

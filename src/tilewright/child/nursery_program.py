@@ -23,20 +23,23 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 import traceback
 from typing import Any, NoReturn
 
 from tilewright.child import program
-from tilewright.child.leftovers import remove_abandoned
+from tilewright.child.leftovers import remove_abandoned, scratch_folders
 from tilewright.child.sandbox import Wall, enter, may_mount_proc
 from tilewright.heap import keep_freed_memory
 
 _REQUEST_BYTES, _DESCRIPTORS = 1 << 17, 5
 _STATUS = struct.Struct("=i")
+_PATIENCE_S = 5.0  # for an owner that is ending still
 
 
 def main() -> None:
     what, control = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
+    owner = os.getppid()
     sys.argv = [""]
     may_mount_proc()  # while a fork is cheap
     if what == "children":
@@ -58,19 +61,26 @@ def main() -> None:
                 _reap(told)
             if control.fileno() in ready and not _bear(control, told, folders):
                 break
-    _end(told, folders)
+    _end(told, folders, owner)
 
 
-def _end(told: dict[int, int], folders: set[str]) -> NoReturn:
-    """End all children, and remove what an owner that was killed could not: nobody holds the lock of its folders."""
+def _end(told: dict[int, int], folders: set[str], owner: int) -> NoReturn:
+    """End all children, and remove what an owner that was killed could not: nobody holds the lock of its folders.
+
+    The kernel closes the files of a process that ends one by one: the socket that said so here may be closed before the
+    lock of a folder is, and what the owner had just forked holds the lock until it has become another program."""
     for pid in told:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
     for pid in told:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
+    deadline = time.monotonic() + _PATIENCE_S
     for folder in folders:
         remove_abandoned(folder)
+        while scratch_folders(folder, owner) and time.monotonic() < deadline:
+            time.sleep(0.01)
+            remove_abandoned(folder)
     os._exit(0)
 
 
