@@ -27,6 +27,7 @@ from tilewright.device import (
 )
 from tilewright.device.machine import available_cores, available_memory_bytes, cpu_arch, peaks_of
 from tilewright.device.stored import known_peaks, load_profile, profile_path
+from tilewright.device.ways import best_median_s
 from tilewright.measure.streams import streams
 
 V2 = {"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}
@@ -241,7 +242,7 @@ def test_exp_on_registers_is_exp_and_sets_the_ceiling(small: Device) -> None:
     assert profile is not None
     assert counted
     x, out = torch.randn(1 << 16), torch.empty(1 << 16)
-    assert profile.special_per_s >= 0.5 * x.numel() / ceilings.best_median_s(lambda: torch.exp(x, out=out), 1e-3)
+    assert profile.special_per_s >= 0.5 * x.numel() / best_median_s(lambda: torch.exp(x, out=out), 1e-3)
 
 
 def test_a_profile_must_hold_real_rates() -> None:

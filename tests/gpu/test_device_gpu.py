@@ -123,6 +123,11 @@ def test_the_kernels_behind_the_ceilings_do_their_work() -> None:
     for _ in range(32):
         x = torch.exp(-x)
     assert float((view.view(-1, 1024) / x - 1).abs().max()) < 32 * torch.finfo(torch.float32).eps
+    for shared, wanted in ((False, 3.0), (True, 3.0 * 1024)):
+        counts = torch.zeros(1024, device="cuda")
+        call, count = ceiling_kernels.atomics(counts, 3, shared)
+        call()
+        assert count == float(counts.sum()) == 3 * 1024 and float(counts[0]) == wanted
     if torch.cuda.get_device_capability() == (9, 0):
         a, b = (torch.randint(-128, 128, (rows, 256), dtype=torch.int8, device="cuda") for rows in (256, 512))
         out = torch.empty(256, 512, dtype=torch.int32, device="cuda")

@@ -1,4 +1,4 @@
-"""Triton kernels that do one thing as fast as a GPU can: copy, read, write, exp, int8 products. The only Triton here.
+"""Triton kernels that do one thing as fast as a GPU can: copy, read, write, exp, atomics, int8 products.
 
 They are ceilings, not operators: every size is a multiple of the block, so nothing is masked. PyTorch's own calls are
 not always the ceiling: its `copy_` of large buffers becomes a memory copy node in a CUDA graph, which is slower than a
@@ -52,6 +52,15 @@ def _exp_kernel(out, rounds, BLOCK: tl.constexpr, UNROLL: tl.constexpr):
 
 
 @triton.jit
+def _atomic_kernel(out, rounds, BLOCK: tl.constexpr, SHARED: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    if SHARED:
+        at = at * 0
+    for _ in range(rounds):
+        tl.atomic_add(out + at, 1.0, sem="relaxed")
+
+
+@triton.jit
 def _int8_product_kernel(
     x, w, out, M, N, K, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP: tl.constexpr
 ):  # fmt: skip
@@ -74,6 +83,7 @@ COPY_SHAPES = ((1024, 8), (512, 4), (1024, 4))
 READ_SHAPES = ((1024, 1, 8), (1024, 1, 4), (1024, 2, 4))
 WRITE_SHAPES = ((1024, 4), (1024, 8))
 _EXP_BLOCK, _EXP_WARPS, _EXP_UNROLL = 1024, 2, 8
+_ATOMIC_BLOCK = 256
 
 
 def copies(view: torch.Tensor) -> list[Call]:
@@ -99,6 +109,14 @@ def exps(out: torch.Tensor, rounds: int) -> tuple[Call, int]:
     grid = (out.numel() // _EXP_BLOCK,)
     call = partial(_exp_kernel[grid], out, rounds, BLOCK=_EXP_BLOCK, UNROLL=_EXP_UNROLL, num_warps=_EXP_WARPS)
     return call, out.numel() * rounds * _EXP_UNROLL
+
+
+def atomics(out: torch.Tensor, rounds: int, shared: bool) -> tuple[Call, int]:
+    """A call that adds 1 atomically to each element of float32 `out` (a multiple of 256), `rounds` times, or, if
+    `shared`, as often to its first; and the number of additions in it."""
+    grid = (out.numel() // _ATOMIC_BLOCK,)
+    call = partial(_atomic_kernel[grid], out, rounds, BLOCK=_ATOMIC_BLOCK, SHARED=shared, num_warps=4)
+    return call, out.numel() * rounds
 
 
 def int8_product(x: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> Call:

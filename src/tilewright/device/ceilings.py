@@ -1,4 +1,4 @@
-"""Measure the ceilings of this machine: memory by size and direction, matrix products, exp, one call.
+"""Measure the ceilings of this machine: memory by size and direction, matrix products by dtype, exp, one call.
 
 A ceiling is what the best of several honest ways reaches, on random data and in memory that was touched before; so a
 kernel that does the same work is compared with something that exists. Each number is the best of the medians of small
@@ -12,15 +12,15 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import ceilings_cuda
 from .nouns import Curve, Device, Profile
 from .stored import store_profile
+from .ways import Call, Rate, best_rate, threads
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,6 @@ Streams = tuple[
 _SMALLEST_BYTES = 32 << 10
 _ASSUMED_CACHE_BYTES = 32 << 20  # where the machine does not report its last-level cache
 _MATRIX_SHAPES = ((256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 1024), (4096, 4096, 2048))
-_GROUP = 3
 
 
 @dataclass(frozen=True)
@@ -73,35 +72,11 @@ def calibrate(
     return device.with_(profile=profile)
 
 
-def best_median_s(op: Callable[[], object], budget_s: float) -> float:
-    """Return seconds per call of `op`: the best of the medians of groups of calls, over about `budget_s`."""
-    op()
-    started = time.perf_counter()
-    op()
-    once_s = time.perf_counter() - started
-    if once_s > budget_s:  # so slow that a clock tick is nothing beside it
-        started = time.perf_counter()
-        op()
-        return min(once_s, time.perf_counter() - started)
-    inner = max(1, min(1000, int(20e-6 / max(once_s, 1e-9))))  # a sample lasts 20 us or more
-    stop, best_s = time.perf_counter() + budget_s, once_s
-    while True:
-        samples = []
-        for _ in range(_GROUP):
-            started = time.perf_counter()
-            for _ in range(inner):
-                op()
-            samples.append((time.perf_counter() - started) / inner)
-        best_s = min(best_s, statistics.median(samples))
-        if time.perf_counter() > stop:
-            return best_s
-
-
 def _cpu(device: Device, say: Progress, quick: bool, streams: Streams | None) -> Profile:
     load = os.getloadavg()[0]
     if load > 0.5:
         say(f"other processes keep {load:.1f} cores busy: measure again on a quiet machine for the true ceilings")
-    with _threads(int(device.fingerprint.get("threads") or device.cores)):  # type: ignore[arg-type]
+    with threads(int(device.fingerprint.get("threads") or device.cores)):  # type: ignore[arg-type]
         profile = _measure_cpu(device, say, _QUICK if quick else _THOROUGH, streams)
     return profile.with_(load=round(load, 2))
 
@@ -109,23 +84,21 @@ def _cpu(device: Device, say: Progress, quick: bool, streams: Streams | None) ->
 def _measure_cpu(device: Device, say: Progress, effort: _Effort, streams: Streams | None) -> Profile:
     import torch
 
+    found = _Found()
     cache_bytes = device.cache_bytes or _ASSUMED_CACHE_BYTES
     every = _sizes(cache_bytes, device.memory_bytes)
     sizes = every[:: -effort.every][::-1]  # the largest is always among them
     say("memory, by size")
     pool = torch.rand(max(sizes) // 4)
-    copy, read, write = _memory_curves(pool, sizes, effort.op_s, streams)
+    copy, read, write = _memory_curves(found, pool, sizes, effort.op_s, streams)
     del pool
     say("fresh memory")
-    fresh = _curve(
-        [n for n in sizes if n <= 4 * cache_bytes][::-2],
-        lambda n: [lambda: torch.empty(n // 4).fill_(1.0)],
-        effort.op_s,
-    )
+    small = [n for n in sizes if n <= 4 * cache_bytes][::-2]
+    fresh = _curve(found, "fresh write", small, lambda n: [lambda: torch.empty(n // 4).fill_(1.0)], effort.op_s)
     matrix = {}
-    for name in ("float32", "float64", "bfloat16", "float16", "int8"):
+    for name in ("float32", "float64", "bfloat16", "float16", "float8", "int8"):
         say(f"matrix product, {name}")
-        if rate := _matrix_rate(name, effort.matrix_s):
+        if rate := _matrix_rate(found, name, effort.matrix_s):
             matrix[name] = rate
     say("special functions and one call")
     return Profile(
@@ -134,11 +107,29 @@ def _measure_cpu(device: Device, say: Progress, effort: _Effort, streams: Stream
         write=write,
         fresh_write=fresh,
         matrix=matrix,
-        call_s=_call_s(4 * effort.op_s),
-        special_per_s=_special_per_s(4 * effort.op_s, streams),
+        matrix_sizes=found.matrix_sizes,
+        call_s=1 / found.rate("call", 1.0, [_call()], 4 * effort.op_s, (torch.get_num_threads(),)),
+        special_per_s=_special_per_s(found, 4 * effort.op_s, streams),
+        spread=found.spread,
+        missing=found.missing,
         fingerprint=device.fingerprint,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+@dataclass
+class _Found:
+    """What is known beside the rates: how far two takes of each were apart, every matrix shape, and what is missing."""
+
+    spread: dict[str, float] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    matrix_sizes: dict[str, tuple[tuple[int, int, int, float], ...]] = field(default_factory=dict)
+
+    def rate(self, name: str, amount: float, ways: list[Call], budget_s: float, teams: tuple[int, ...] = ()) -> float:
+        """The best rate over the ways; the spread of the fastest stands for the ceiling `name`."""
+        found = best_rate(amount, ways, budget_s, teams)
+        self.spread[name] = round(found.spread, 4)
+        return found.per_s
 
 
 def _sizes(cache_bytes: int, memory_bytes: int) -> list[int]:
@@ -150,113 +141,106 @@ def _sizes(cache_bytes: int, memory_bytes: int) -> list[int]:
 
 
 def _memory_curves(
-    pool: torch.Tensor, sizes: list[int], budget_s: float, streams: Streams | None
+    found: _Found, pool: torch.Tensor, sizes: list[int], budget_s: float, streams: Streams | None
 ) -> tuple[Curve, Curve, Curve]:
     """Copy, read and write rates over float32 `pool`, which is as large as the largest size."""
     import torch
 
-    def copies(n: int) -> list[Callable[[], object]]:
+    def copies(n: int) -> list[Call]:
         source, target = pool[: n // 8], pool[n // 8 : n // 4]
-        ways: list[Callable[[], object]] = [lambda: target.copy_(source), lambda: torch.neg(source, out=target)]
+        ways: list[Call] = [lambda: target.copy_(source), lambda: torch.neg(source, out=target)]
         return [*ways, lambda: streams[0](target, source)] if streams else ways
 
-    def reads(n: int) -> list[Callable[[], object]]:
+    def reads(n: int) -> list[Call]:
         both, left, right = pool[: n // 4], pool[: n // 8], pool[n // 8 : n // 4]
         return [lambda: both.sum(), lambda: torch.dot(left, right), lambda: both.amax()]
 
-    def writes(n: int) -> list[Callable[[], object]]:
+    def writes(n: int) -> list[Call]:
         target = pool[: n // 4]
-        ways: list[Callable[[], object]] = [lambda: target.fill_(1.0), lambda: target.zero_()]
+        ways: list[Call] = [lambda: target.fill_(1.0), lambda: target.zero_()]
         return [*ways, lambda: streams[1](target)] if streams else ways
 
-    copy, read = _curve(sizes, copies, budget_s), _curve(sizes, reads, budget_s)
-    return copy, read, _curve(sizes, writes, budget_s)  # last: it overwrites the random data that the others need
+    copy, read = _curve(found, "copy", sizes, copies, budget_s), _curve(found, "read", sizes, reads, budget_s)
+    # Last: it overwrites the random data that the others need.
+    return copy, read, _curve(found, "write", sizes, writes, budget_s)
 
 
-def _curve(sizes: list[int], ways: Callable[[int], list[Callable[[], object]]], budget_s: float) -> Curve:
+def _curve(found: _Found, name: str, sizes: list[int], ways: Callable[[int], list[Call]], budget_s: float) -> Curve:
     """For each size in bytes, the best rate (bytes/s) over the ways to move that many bytes, with all threads and with
     one. A point far below both neighbours is no property of the memory: it is measured once more, for longer."""
     sizes = sorted(set(sizes))
-    rates = [_best_rate(n, ways(n), budget_s) for n in sizes]
+    rates = [best_rate(n, ways(n), budget_s) for n in sizes]
     for i in range(1, len(sizes) - 1):
-        if rates[i] < 0.7 * min(rates[i - 1], rates[i + 1]):
-            rates[i] = max(rates[i], _best_rate(sizes[i], ways(sizes[i]), 4 * budget_s))
-    return tuple(zip(sizes, rates))
+        if rates[i].per_s < 0.7 * min(rates[i - 1].per_s, rates[i + 1].per_s):
+            again = best_rate(sizes[i], ways(sizes[i]), 4 * budget_s)
+            rates[i] = max(rates[i], again, key=lambda rate: rate.per_s)
+    found.spread[name] = round(statistics.median(rate.spread for rate in rates), 4)
+    return tuple((size, rate.per_s) for size, rate in zip(sizes, rates))
 
 
-def _best_rate(amount: int, ways: list[Callable[[], object]], budget_s: float) -> float:
-    """The best of `amount` per second over the ways, with one thread and with all."""
-    import torch
-
-    team = torch.get_num_threads()
-    best_s = float("inf")
-    for threads in sorted({1, team}):
-        with _threads(threads):
-            best_s = min([best_s, *(best_median_s(op, budget_s) for op in ways)])
-    return amount / best_s
-
-
-def _matrix_rate(dtype: str, budget_s: float) -> float | None:
+def _matrix_rate(found: _Found, dtype: str, budget_s: float) -> float | None:
     """The best flop/s of a matrix product over several shapes; None where torch has none for this dtype here."""
-    import torch
-
-    best = 0.0
+    best: Rate | None = None
+    shapes: list[tuple[int, int, int, float]] = []
     for m, n, k in _MATRIX_SHAPES:
         flops = 2 * m * n * k
-        if best and flops / best > budget_s:
+        if best and flops / best.per_s > budget_s:
             break
         try:
-            product = _product(getattr(torch, dtype), m, n, k)
+            product = _product(dtype, m, n, k)
             product()
-        except RuntimeError:  # torch has no kernel for this dtype on this CPU
-            return best or None
-        best = max(best, _best_rate(flops, [product], budget_s))
-    return best or None
+        except (AttributeError, RuntimeError) as error:  # torch has no kernel for this dtype on this CPU
+            if not shapes:
+                found.missing[f"matrix {dtype}"] = (str(error).splitlines() or ["no reason given"])[0][:200]
+            break
+        rate = best_rate(flops, [product], budget_s)
+        shapes.append((m, n, k, rate.per_s))
+        best = rate if best is None or rate.per_s > best.per_s else best
+    if best is None:
+        return None
+    found.spread[f"matrix {dtype}"] = round(best.spread, 4)
+    found.matrix_sizes[dtype] = tuple(shapes)
+    return best.per_s
 
 
-def _product(dtype: torch.dtype, m: int, n: int, k: int) -> Callable[[], object]:
+def _product(name: str, m: int, n: int, k: int) -> Call:
     import torch
 
-    if dtype == torch.int8:
-        a, b = torch.randint(-128, 128, (m, k), dtype=dtype), torch.randint(-128, 128, (k, n), dtype=dtype)
+    if name == "int8":
+        a, b = (torch.randint(-128, 128, shape, dtype=torch.int8) for shape in ((m, k), (k, n)))
         return lambda: torch._int_mm(a, b)
+    if name == "float8":
+        x, w = (torch.randn(rows, k).to(torch.float8_e4m3fn) for rows in (m, n))
+        one = torch.ones(())
+        return lambda: torch._scaled_mm(x, w.t(), scale_a=one, scale_b=one, out_dtype=torch.bfloat16)
+    dtype = getattr(torch, name)
     x, y = torch.randn(m, k).to(dtype), torch.randn(k, n).to(dtype)
     out = torch.empty(m, n, dtype=dtype)
     return lambda: torch.mm(x, y, out=out)
 
 
-def _call_s(budget_s: float) -> float:
-    """Seconds of one call of an operation on one element, results in place."""
+def _call() -> Call:
+    """One call of an operation on one element, results in place."""
     import torch
 
     x, out = torch.rand(1), torch.empty(1)
-    return best_median_s(lambda: torch.neg(x, out=out), budget_s)
+    return lambda: torch.neg(x, out=out)
 
 
-def _special_per_s(budget_s: float, streams: Streams | None) -> float:
+def _special_per_s(found: _Found, budget_s: float, streams: Streams | None) -> float:
     """The best rate of exp in float32 (functions per second): torch's over data of several sizes, and, where the
     caller has it, that of a loop which keeps its numbers in registers."""
     import torch
 
-    best = 0.0
+    best = Rate(0.0, 0.0)
     for count in (1 << 14, 1 << 16, 1 << 18, 1 << 20):
         x, out = torch.randn(count), torch.empty(count)
-        best = max(best, count / best_median_s(lambda x=x, out=out: torch.exp(x, out=out), budget_s))  # type: ignore[misc]
+        team = (torch.get_num_threads(),)
+        rate = best_rate(count, [lambda x=x, out=out: torch.exp(x, out=out)], budget_s, team)  # type: ignore[misc]
+        best = max(best, rate, key=lambda r: r.per_s)
     if streams:
         values, rounds = torch.rand(1 << 14), 64
-        best = max(best, _best_rate(values.numel() * rounds, [lambda: streams[2](values, rounds)], budget_s))
-    return best
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Run with `count` torch threads, without gradients, and give the caller's settings back."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.set_num_threads(before)
+        rate = best_rate(values.numel() * rounds, [lambda: streams[2](values, rounds)], budget_s)
+        best = max(best, rate, key=lambda r: r.per_s)
+    found.spread["exp"] = round(best.spread, 4)
+    return best.per_s

@@ -64,6 +64,12 @@ with warnings.catch_warnings():
         on; `launch_s` per call of an eager burst; `graph_launch_s` per node inside a CUDA graph, the floor of any
         kernel; `graph_replay_s` per replay of a graph of one node. `load` is the share of the second before in which
         some process used the GPU.
+
+        `matrix_sizes` holds the rate (flop/s) of every shape (M, N, K) that was tried, by dtype. `atomics` are float32
+        additions per second, "distinct" to an address of each thread's own and "one address" to the same; `links` are
+        rates of copies (bytes/s) between this GPU and "host to device", "device to host" or "peer cuda:1". `spread` is
+        by how much two takes of the same ceiling differed, relative to it, by the ceiling's name; `missing` says why a
+        ceiling could not be measured.
         """
 
         copy: Curve  # type: ignore[assignment]
@@ -88,6 +94,11 @@ with warnings.catch_warnings():
         graph_replay_s: PositiveFloat | None = None
         clocks: dict[str, ClockSample] = {}
         power_limit_w: PositiveFloat | None = None
+        matrix_sizes: dict[str, tuple[tuple[int, int, int, PositiveFloat], ...]] = {}
+        atomics: dict[str, PositiveFloat] = {}
+        links: dict[str, PositiveFloat] = {}
+        spread: dict[str, float] = {}
+        missing: dict[str, str] = {}
 
 
 class Device(Noun):

@@ -47,7 +47,8 @@ class Replay:
                     states.append(state)
                 last.synchronize()
                 times.append(first.elapsed_time(last) * 1e-3)
-        return Timed(statistics.median(times) / self.calls, tuple(states))
+        middle_s = statistics.median(times)
+        return Timed(middle_s / self.calls, tuple(states), (max(times) - min(times)) / middle_s)
 
     def sustained_per_call(self, duration_s: float, clock: ClockState | None = None) -> Timed:
         """Replay back to back for `duration_s` and return the median over the second half: by then the clock has gone
@@ -71,10 +72,12 @@ class Replay:
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of one call, and the states of the clock that were seen meanwhile."""
+    """Seconds of one call, the states of the clock that were seen meanwhile, and how far the samples lie apart,
+    relative to their median."""
 
     call_s: float
     states: tuple[ClockSample, ...] = ()
+    spread: float = 0.0
 
     def state(self) -> ClockSample | None:
         """One sample for all: the median clock, the last power and temperature, which lag, and every reason seen."""
