@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from . import bench_rows, check_rows, formats, ops, targets
+from . import bench_rows, check_rows, device_rows, formats, ops, targets
 from .build import ToolMissing
 from .build.cpp import CompileError
 from .candidate import CandidateError, Status
@@ -37,6 +37,7 @@ from .results import (
     ExportResult,
     OperatorResult,
     OperatorsResult,
+    ProfileComparison,
     ReportResult,
     ValidationResult,
 )
@@ -323,12 +324,27 @@ def report(run: str | Path, out: str | Path | None = None) -> ReportResult:
 
 
 @_answers
-def device(kind: str = "auto", *, calibrate: bool = False, progress: Say | None = None) -> Device:
-    """Return what this machine is, with its environment; `calibrate` measures its ceilings first and stores them."""
+def device(
+    kind: str = "auto", *, calibrate: bool = False, out: str | Path | None = None, progress: Say | None = None
+) -> Device:
+    """Return what this machine is, with its environment; `calibrate` measures its ceilings first and stores them.
+    With `out`, the profile is also written to out/device.json, which `compare_devices` reads, and drawn beside it."""
     machine = _device(kind)
     if calibrate:
         machine = _calibrate(machine, progress)
-    return machine.with_(environment=environment(machine))
+    found = machine.with_(environment=environment(machine))
+    if out is not None:
+        if machine.profile is None:
+            raise InputError("this machine was never measured: tilewright device --calibrate --out DIR")
+        for path in device_rows.store(found, _folder(out)):
+            _say(progress, f"wrote {path}")
+    return found
+
+
+@_answers
+def compare_devices(a: str | Path, b: str | Path) -> ProfileComparison:
+    """Compare two stored device profiles, ceiling by ceiling."""
+    return device_rows.compare(a, b)
 
 
 @_answers

@@ -63,18 +63,23 @@ def _root(
 def device(
     calibrate: Annotated[bool, Option("--calibrate", help="Measure the ceilings now and store them.")] = False,
     device: of.DeviceName = "auto",
+    out: of.Out = None,
+    compare: of.CompareDevices = None,
     json: of.Json = False,
     debug: of.Debug = False,
 ) -> None:
     """Show this machine and its measured ceilings.
 
     \b
-    tilewright device --calibrate      measure bandwidth, matrix rates and call cost (20 to 30 s), and store them
-    tilewright device --json           the same for a program
+    tilewright device --calibrate        measure bandwidth, matrix rates and call cost (20 to 40 s), and store them
+    tilewright device --out here         the profile as here/device.json, with pictures
+    tilewright device --compare a b      two of these, with a verdict for each ceiling
     """
     from . import api
 
-    _finish(lambda: api.device(device, calibrate=calibrate, progress=_say), "device", json)
+    if compare:
+        _finish(lambda: api.compare_devices(*compare), "device_comparison", json)
+    _finish(lambda: api.device(device, calibrate=calibrate, out=out, progress=_say), "device", json)
 
 
 @app.command()

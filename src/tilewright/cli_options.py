@@ -31,6 +31,9 @@ ExportTo = Annotated[str, Option("--to", metavar="F", help="kernelbench, flashin
 ExportOut = Annotated[str | None, Option("-o", "--out", metavar="PATH", help="A folder, or a file for the candidate.")]
 Out = Annotated[str | None, Option("--out", metavar="DIR", help="Keep what was found in this folder.")]
 Compare = Annotated[tuple[str, str] | None, Option(metavar="A.json B.json", help="Compare two stored results.")]
+CompareDevices = Annotated[
+    tuple[str, str] | None, Option("--compare", metavar="A.json B.json", help="Compare two stored profiles.")
+]
 _BUDGET = "60s (the default), 10m, 1h; baselines and certification included."
 Budget = Annotated[str | None, Option(metavar="TIME", help=_BUDGET)]
 Strategy = Annotated[str | None, Option(metavar="S", help="Who is the next parent, and with what settings.")]

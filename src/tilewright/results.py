@@ -13,6 +13,7 @@ from .verify.static_screen import Suspicion
 from .verify.verdict import ErrorMap, RuleCheck
 
 PASSED = str(Status.PASSED)
+Compared = Literal["faster", "level", "slower", "unclear", "not comparable"]
 
 
 class WorkloadResult(Noun):
@@ -132,7 +133,7 @@ class ComparedRow(Noun):
     ratio: float
     ci_low: float
     ci_high: float
-    verdict: Literal["faster", "level", "slower", "unclear"]
+    verdict: Compared
 
 
 class ComparisonResult(Noun):
@@ -146,6 +147,32 @@ class ComparisonResult(Noun):
     @property
     def exit_code(self) -> int:
         return 1 if any(row.verdict == "slower" for row in self.rows) else 0
+
+
+class CeilingRow(Noun):
+    """One ceiling of two profiles: rates in `unit`, `ratio` of rates, b over a, so that above 1 is faster, with the
+    interval that the takes of both leave open; None where a profile does not say how far its takes differ."""
+
+    name: str
+    unit: str
+    a: float
+    b: float
+    ratio: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+    verdict: Compared
+
+
+class ProfileComparison(Noun):
+    """Two device profiles side by side. `missing` names ceilings that only one of them has, and why; `differs` the
+    fields of the fingerprint that are not the same, as (in a, in b)."""
+
+    a: str
+    b: str
+    rows: tuple[CeilingRow, ...]
+    missing: tuple[str, ...] = ()
+    differs: dict[str, tuple[str, str]] = {}
+    notes: tuple[str, ...] = ()
 
 
 class Entry(Noun):

@@ -18,12 +18,25 @@ from .results import (
     ReportResult,
     ValidationResult,
 )
-from .text_table import grouped, table
+from .show_device import device, device_comparison
+from .text_table import console, grouped, table
 from .verify.error_map import shade
+
+__all__ = [
+    "bench",
+    "check",
+    "comparison",
+    "device",
+    "device_comparison",
+    "export",
+    "operators",
+    "optimize",
+    "report",
+    "validation",
+]
 
 _SHADES = "·░▒▓█"
 _GOOD, _BAD, _DIM = "green", "red", "bright_black"
-_WIDTH_WITHOUT_TERMINAL = 120
 _INTERVAL = "95 % interval"
 
 
@@ -188,83 +201,6 @@ def optimize(result: Any) -> None:
     out.print(f"report: {getattr(result, 'report', '')}")
 
 
-def device(machine: Any) -> None:
-    """What the machine is, its datasheet, and its measured ceilings."""
-    out = _console()
-    gpu = machine.kind == "cuda"
-    name = f"cuda:{machine.index}" if gpu else machine.kind
-    clock = f", up to {units.frequency(machine.max_clock_hz)}" if machine.max_clock_hz else ""
-    parts = f"{machine.cores} {'multiprocessors' if gpu else 'cores'}{clock}"
-    cache = f"last-level cache {units.byte_count(machine.cache_bytes)}"
-    rows = [
-        ["device", f"{name}: {machine.name} ({machine.arch}, {parts})"],
-        ["memory", f"{units.byte_count(machine.memory_bytes)}; {cache}"],
-    ]
-    if machine.peaks:
-        peaks = ", ".join(f"{d} {units.operations(f, 'flop/s')}" for d, f in machine.peaks.flops.items())
-        rows.append(["datasheet", f"{units.bandwidth(machine.peaks.bytes_per_s)}; {peaks}"])
-    profile = machine.profile
-    if profile is None:
-        rows.append(["measured", "not yet: tilewright device --calibrate"])
-        table(out, ["", ""], rows, header=False)
-        return
-    quick = "quickly; thoroughly with: tilewright device --calibrate" if profile.quick else ""
-    rows.append(["measured", f"{profile.created[:16].replace('T', ' ')}, in {profile.seconds:.0f} s {quick}"])
-    rows += [["one call", _call_costs(profile)], ["exp", units.operations(profile.special_per_s, "op/s")]]
-    if profile.power_limit_w:
-        rows.append(["power limit", f"{profile.power_limit_w:.0f} W"])
-    table(out, ["", ""], rows, header=False)
-    _memory_rates(out, profile, machine.cache_bytes)
-    _matrix_rates(out, profile, machine.peaks)
-
-
-def _call_costs(profile: Any) -> str:
-    costs = (
-        ("host", profile.host_call_s),
-        ("eager launch", profile.launch_s),
-        ("launch in a graph", profile.graph_launch_s),
-        ("graph replay", profile.graph_replay_s),
-    )
-    rest = ", ".join(f"{name} {units.seconds(s)}" for name, s in costs if s)
-    return (
-        f"{units.seconds(profile.call_s)} until its result is there; {rest}" if rest else units.seconds(profile.call_s)
-    )
-
-
-def _memory_rates(out: Console, profile: Any, cache_bytes: int) -> None:
-    """Rates by bytes moved, at most eight sizes of each curve, the largest among them."""
-    curves = {"copy": profile.copy, "read": profile.read, "write": profile.write}
-    if profile.cold_copy:
-        cold = {"copy": profile.cold_copy, "read": profile.cold_read, "write": profile.cold_write}
-        warm = {f"{k}, in cache": [p for p in v if p[0] <= cache_bytes] for k, v in curves.items()}
-        curves = {f"{k}, cold": v for k, v in cold.items()} | warm
-    sizes = [size for size, _ in profile.copy]
-    sizes = sizes[:: -max(1, -(-len(sizes) // 8))][::-1]
-    columns = [units.binary_bytes(size) for size in sizes]
-    found = [(name, dict(curve)) for name, curve in curves.items()]
-    rows = [[name, *(units.bandwidth(rates.get(size)) for size in sizes)] for name, rates in found]
-    out.print()
-    table(out, ["bytes moved", *columns], rows, columns)
-
-
-def _matrix_rates(out: Console, profile: Any, peaks: Any) -> None:
-    """Matrix rate by dtype, against the datasheet; and back to back, with the clock and what held it down."""
-    rows = []
-    for dtype, rate in profile.matrix.items():
-        peak = peaks.flops.get(dtype) if peaks else None
-        row = [dtype, units.operations(rate, "flop/s"), units.percent(rate / peak if peak else None)]
-        if profile.matrix_sustained:
-            state = profile.clocks.get(f"sustained {dtype}")
-            row.append(units.operations(profile.matrix_sustained.get(dtype), "flop/s"))
-            row.append(units.frequency(state.sm_clock_hz) if state else units.MISSING)
-            row.append(f"{state.power_w:.0f} W" if state and state.power_w else units.MISSING)
-            row.append(", ".join(state.throttle) if state else "")
-        rows.append(row)
-    held = ["back to back", "clock", "power", "held by"] if profile.matrix_sustained else []
-    out.print()
-    table(out, ["matrix product", "rate", "of datasheet", *held], rows, ["rate", "of datasheet", *held[:3]])
-
-
 def operators(result: OperatorsResult) -> None:
     """All operators, or everything about one."""
     out = _console()
@@ -302,8 +238,7 @@ def report(result: ReportResult) -> None:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+    return console()
 
 
 def _any(value: Any) -> Any:

@@ -12,6 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 _GAP = 2  # between columns
+_WIDTH_WITHOUT_TERMINAL = 120
+
+
+def console() -> Console:
+    """The terminal, or, where there is none, something of a fixed width."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
 
 
 def table(

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from os import PathLike
 from typing import Any
 
@@ -16,6 +15,7 @@ from markupsafe import Markup, escape
 from .. import __version__, units
 from . import charts, highlight
 from .from_store import view_of
+from .svg import style
 from .view import RowView, RunView, WorkloadView
 
 MOST_TABLE_ROWS = 40
@@ -40,7 +40,7 @@ def render(run: RunView | str | PathLike[str]) -> str:
     first = run.workloads[0] if run.workloads else None
     return _template().render(
         view=run,
-        css=Markup(files(__package__).joinpath("page.css").read_text()),
+        css=Markup(style("page.css") + style("picture.css")),
         figures=_figures(run, first),
         sections=[_section(w) for w in run.workloads],
         roofline=charts.roofline(run.workloads, run.roof),

@@ -1,10 +1,15 @@
-"""A few SVG primitives: scales with round ticks, escaped elements. Colours come from the page's style sheet."""
+"""A few SVG primitives: scales with round ticks, escaped elements, and a picture as a file of its own.
+
+Colours come from two style sheets: page.css names them, picture.css says which mark has which.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 from markupsafe import Markup, escape
 
@@ -24,6 +29,30 @@ def tag(name: str, *children: object, **attributes: object) -> Markup:
 def figure(width: int, height: int, label: str, marks: Iterable[Markup]) -> Markup:
     """Return an SVG that scales with its column; `label` is read out instead of the picture."""
     return tag("svg", *marks, viewBox=f"0 0 {width} {height}", role="img", aria_label=label)
+
+
+def style(name: str) -> str:
+    """Return the style sheet called `name`."""
+    return files(__package__).joinpath(name).read_text()
+
+
+def alone(picture: Markup | str, title: str) -> str:
+    """Return `picture` as the text of an SVG file: its own light colours, written out for programs that know no CSS
+    variables, and a title, on paper."""
+    found = re.match(r'<svg viewBox="0 0 (\d+) (\d+)"([^>]*)>(.*)</svg>$', str(picture), re.DOTALL)
+    assert found, "not a picture of figure()"
+    width, height, marks = int(found[1]), int(found[2]), Markup(found[4])
+    colours = dict(re.findall(r"(--[\w-]+): (#\w+)", style("page.css").split("@media")[0]))
+    css = re.sub(r"var\((--[\w-]+)\)", lambda m: colours[m[1]], style("picture.css"))
+    box = (-14, -34, width + 28, height + 44)
+    paper = Markup('<rect class="paper" x="{}" y="{}" width="{}" height="{}"/>').format(*box)
+    head = text(0, -14, title, "title")
+    return str(
+        Markup('<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="{}" viewBox="{} {} {} {}"{}>\n').format(
+            2 * box[2], 2 * box[3], *box, Markup(found[3])
+        )
+        + Markup("<style>\n{}</style>\n{}{}{}\n</svg>\n").format(Markup(css), paper, head, marks)
+    )
 
 
 def text(x: float, y: float, words: str, cls: str = "", anchor: str = "start") -> Markup:
