@@ -66,7 +66,7 @@ def loop(folder: Path, seconds: float) -> dict[str, float]:
         root = generate(problem, problem.workloads[0])
         evaluator.evaluate(root)  # the truths are made once per run
         queue, done, unstable, build_s, best_s = points(root), 0, 0, 0.0, None
-        children = {id(child): child for child in evaluator._children.values()}  # each is replaced after a while
+        children = {id(child): child for child in evaluator.children.kept}  # each is replaced after a while
         before = spent(children.values())
         start = time.perf_counter()
         while time.perf_counter() - start < seconds:
@@ -76,7 +76,7 @@ def loop(folder: Path, seconds: float) -> dict[str, float]:
             build_s += time.perf_counter() - began
             for candidate in window:
                 record = evaluator.evaluate(candidate, stop_above_s=None if best_s is None else 1.5 * best_s)
-                children |= {id(child): child for child in evaluator._children.values()}
+                children |= {id(child): child for child in evaluator.children.kept}
                 done += 1
                 if record.status is Status.UNSTABLE:  # an evaluation all the same; the search measures such again
                     unstable += 1

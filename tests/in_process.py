@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from tilewright.candidate import CandidateError, Status
-from tilewright.child.session import Outcome, OutputMeta, flat, same_bytes
+from tilewright.child.outcome import Outcome, OutputMeta
+from tilewright.child.program import has_own_backward
+from tilewright.child.tensors import flat, same_bytes
 from tilewright.problem import Inputs, Problem, as_tuple
 
 
@@ -37,6 +39,7 @@ class InProcess:
             outputs = as_tuple(self.fn(*own.args.values()))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise CandidateError(Status.RUNTIME_ERROR, str(error)) from error
+        own_backward = has_own_backward([o.grad_fn for o in outputs if isinstance(o, torch.Tensor)])
         leaves = {p.partition(".")[2]: t for p, t in own.tensors().items()}
         found = {}
         if grads:
@@ -52,7 +55,7 @@ class InProcess:
         mutated = tuple(p for p, t in flat(own).items() if not same_bytes(t.detach(), before[p]))
         metas = tuple(_meta(i, o, outputs, flat(own)) for i, o in enumerate(outputs))
         changed = {path: flat(own)[path].detach().clone() for path in mutated}
-        return Outcome(copies, metas, mutated, (), found, stable, changed)
+        return Outcome(copies, metas, mutated, (), found, stable, changed, own_backward)
 
 
 def _meta(index: int, output: Any, outputs: Sequence[Any], inputs: dict[str, torch.Tensor]) -> OutputMeta:

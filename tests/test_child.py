@@ -15,8 +15,9 @@ import torch
 from tilewright.candidate import Candidate, CandidateError, Status
 from tilewright.child.arena import Arena, ArenaFull
 from tilewright.child.process import Child, Limits
+from tilewright.child.room import arena_bytes, room_for
 from tilewright.child.sandbox import is_weak
-from tilewright.child.session import Session, arena_bytes, open_session, room_for
+from tilewright.child.session import Session, open_session
 from tilewright.problem import Inputs, Problem, Workload
 from tilewright.verify.judge import judge
 from tilewright.verify.truth import make_truth

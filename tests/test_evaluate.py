@@ -75,7 +75,7 @@ def test_a_weak_sandbox_certifies_nothing_unless_asked():
 
 def test_a_problem_that_does_not_fit_is_refused_with_sizes(monkeypatch):
     with Evaluator(PROBLEM, device="cpu") as small:
-        monkeypatch.setattr("tilewright.evaluate.available_memory_bytes", lambda: 1 << 20)
+        monkeypatch.setattr("tilewright.timed_calls.available_memory_bytes", lambda: 1 << 20)
         with pytest.raises(CannotDo, match=r"needs about .* GiB"):
             small.prepare()
 

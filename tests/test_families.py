@@ -89,6 +89,14 @@ def test_tensors_with_equally_many_rows_share_the_kinds_of_a_mixed_batch() -> No
     assert small[0] == small[1]
 
 
+def test_the_ends_of_a_mixed_batch_look_like_any_other() -> None:
+    for seed in range(20):
+        normal, mixed = (family_inputs(PROBLEM, WORKLOAD, f, seed).args["x"] for f in ("normal", "mixed"))
+        same = (normal == mixed).all(-1)
+        assert bool(same[0] & same[-1])
+        assert int(same.sum()) == len(same) // 8
+
+
 def test_both_kinds_of_strides_are_drawn() -> None:
     strides = {family_inputs(PROBLEM, WORKLOAD, "strided", seed).args["x"].stride() for seed in (4, 5)}
     assert len(strides) == 2

@@ -41,6 +41,10 @@ def square(workload: Workload, generator: torch.Generator) -> Inputs:
     return Inputs({name: torch.randn(48, 48, generator=generator) for name in ("a", "b")})
 
 
+def images(workload: Workload, generator: torch.Generator) -> Inputs:
+    return Inputs({"x": torch.randn(4, 3, 16, 12, generator=generator)})
+
+
 def problem(reference: Callable[..., Any], inputs: Callable[..., Inputs] = normal) -> Problem:
     return Problem(name="p", reference=reference, inputs=inputs)
 
@@ -115,6 +119,7 @@ def unit_rows(x: torch.Tensor) -> torch.Tensor:
 WRONG = {
     "hides NaN": (problem(torch.relu), lambda x: torch.where(x > 0, x, 0.0), "non_finite"),
     "makes NaN of infinity": (problem(torch.relu), lambda x: x * (x > 0), "non_finite"),
+    "makes NaN of infinity in images": (problem(torch.relu, images), lambda x: x * (x > 0), "non_finite"),
     "skips NaN in a maximum": (problem(lambda x: x.amax(1)), lambda x: x.nan_to_num(-9.0).amax(1), "non_finite"),
     "rounds halves up": (problem(quarter), lambda x: torch.floor(x * 4 + 0.5) * 0.25, "ties"),
     "rounds by a magic number": (problem(quarter, wide), by_magic_number, "large"),
@@ -159,6 +164,10 @@ HONEST = {
     "online softmax": (problem(lambda x: torch.softmax(x, 1)), online_softmax),
     "norm, scaled first": (problem(lambda x: x.norm(dim=1)), norm_scaled_first),
     "zeros left out": (problem(lambda a, b: a.tril() @ b, square), lambda a, b: below(a, b)),
+    "blocks of a triangle": (
+        problem(lambda a, b: (a.tril() @ b.tril()).tril(), square),
+        lambda a, b: triangle_by_blocks(a, b),
+    ),
     "diagonal as a scale": (problem(lambda a, b: a[0].diag() @ b, square), lambda a, b: a[0][:, None] * b),
     "order of sums": (problem(lambda a, b: (a @ b).sum(1), square), lambda a, b: a @ b.sum(1)),
     "Fourier": (problem(lambda x: x.roll(1, 1)), shifted_by_fourier),
@@ -167,6 +176,13 @@ HONEST = {
 
 def below(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.stack([a[i, : i + 1] @ b[: i + 1] for i in range(a.shape[0])])
+
+
+def triangle_by_blocks(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    out = torch.zeros(a.shape[0], b.shape[1])
+    for end in range(16, a.shape[0] + 1, 16):
+        out[end - 16 : end, :end] = a.tril()[end - 16 : end, :end] @ b.tril()[:end, :end]
+    return out
 
 
 @pytest.mark.parametrize("what", HONEST)

@@ -17,8 +17,9 @@ import torch
 
 from tilewright.candidate import Candidate, CandidateError, Status
 from tilewright.child.process import Child, Limits
+from tilewright.child.room import arena_bytes, room_for
 from tilewright.child.sandbox import is_weak
-from tilewright.child.session import Session, arena_bytes, room_for
+from tilewright.child.session import Session
 from tilewright.problem import Inputs, Problem, Workload
 
 pytestmark = pytest.mark.timed
@@ -311,7 +312,7 @@ from tilewright.child import nursery
 asked = nursery.start()._control
 with started() as child:
     child.sandbox
-    if os.fork() == 0:  # holds the locks of the folders for a while, as a process that is ending does, and not the socket
+    if os.fork() == 0:  # as a process that is ending: it holds the locks of the folders, and not the socket
         asked.close()
         child.wire.sock.close()
         time.sleep(1)

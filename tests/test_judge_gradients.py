@@ -79,6 +79,15 @@ def test_a_forward_pass_alone_is_no_fault() -> None:
     assert verdict.facts["gradients"] == FORWARD_ONLY
 
 
+def test_wrong_gradients_that_torch_derives_are_told_and_decide_nothing() -> None:
+    def half(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.softmax(x[:24], -1), torch.softmax(x[24:].detach(), -1)])
+
+    verdict = check(half)
+    assert verdict.passed
+    assert str(verdict.facts["gradients"]).startswith("for inference only: the gradients that torch derives are wrong")
+
+
 def test_a_backward_pass_that_raises_is_no_wrong_gradient() -> None:
     def spoiled(x: torch.Tensor) -> torch.Tensor:
         y = torch.exp(x - x.amax(-1, keepdim=True))

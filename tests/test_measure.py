@@ -16,7 +16,7 @@ from tilewright.child.session import Session, open_session
 from tilewright.measure import Effort, compare, measure
 from tilewright.measure.clock import run_block
 from tilewright.measure.pace import Block, draw_schedule
-from tilewright.measure.stats import halves_agree, median_interval, ratio_interval
+from tilewright.measure.stats import are_uneven, halves_agree, median_interval, ratio_interval, typical
 from tilewright.problem import Inputs, Problem, Workload
 
 pytestmark = pytest.mark.timed
@@ -53,6 +53,14 @@ def test_the_interval_of_the_median_covers_the_median():
     assert 0.93 <= covered / 400 <= 1.0
     assert median_interval([3.0]) == (3.0, 3.0, 3.0)
     assert median_interval([1.0] * 3000)[0] == 1.0
+
+
+def test_who_does_the_work_of_several_calls_in_one_is_judged_by_all() -> None:
+    even, by_turns = [1.0, 1.1, 1.0, 1.3, 1.0], [4.0, 0.01, 0.01, 0.01]
+    assert typical(even) == 1.0
+    assert typical(by_turns) == pytest.approx(1.0075)
+    assert are_uneven([by_turns, by_turns, even])
+    assert not are_uneven([even, even, [1.0, 1.0, 30.0]])  # one disturbed block
 
 
 def test_the_interval_of_a_ratio_covers_the_ratio():

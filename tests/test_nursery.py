@@ -17,7 +17,8 @@ import torch
 from tilewright.candidate import Candidate, CandidateError, Status
 from tilewright.child import nursery
 from tilewright.child.process import Child
-from tilewright.child.session import Session, arena_bytes, room_for
+from tilewright.child.room import arena_bytes, room_for
+from tilewright.child.session import Session
 from tilewright.problem import Inputs, Problem, Workload
 
 pytestmark = pytest.mark.timed

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from tilewright.candidate import Candidate, CandidateError, Status
 from tilewright.child.arena import Arena
 from tilewright.child.process import Child, Limits
-from tilewright.child.session import Session, arena_bytes, room_for
+from tilewright.child.room import arena_bytes, room_for
+from tilewright.child.session import Session
 from tilewright.child.wire import MAX_FRAME_BYTES, MOST_LEVELS, Answerer, Asker, WireError, WireForged, WireTimeout
 from tilewright.measure import Effort, measure
 from tilewright.measure.clock import run_block, witness
@@ -173,7 +174,7 @@ class Parrot:
     """A child that says what it is told to: the parent's side is tested with it, without a process."""
 
     sandbox, gpu, latency_s, wake_s, alive, limits = "none", None, 1e-4, 0.0, True, Limits()
-    worker, threads, asked = None, 1, 0
+    worker, threads, asked, hand_over_s = None, 1, 0, 1e-5
 
     def __init__(self, answer: Any):
         self.answers, self.arena, self.killed = answer, Arena(arena_bytes(CALLS, EXPECTED)), False
@@ -185,7 +186,7 @@ class Parrot:
         return self
 
     def note(self, timeout_s: float) -> Any:
-        return {"prepared": True, "ended": 1, "done": self.answers.get("done")}
+        return {"prepared": True, "ended": 1, "handed": 1, "done": self.answers.get("done")}
 
     def answer(self, timeout_s: float) -> Any:
         return self.answers
@@ -201,7 +202,8 @@ def told(answer: Any) -> None:
         asked = (
             lambda: session.call(CALLS[0]),
             lambda: session.call(CALLS[0], grads=("x",), grad_outputs=EXPECTED),
-            lambda: session.time(CALLS, [0, 1, 2, 0]),
+            lambda: session.time(CALLS, [0, 1, 2, 0]).outcome,
+            lambda: session.time(CALLS, [0, 1, 2, 0], kept=2).outcome,
             lambda: session.kernels(),
         )
         for ask in asked:
@@ -245,10 +247,13 @@ REAL_META = st.builds(
     st.lists(st.sampled_from([0, 1, 4, 64, 2**61]), max_size=4),
 )
 METAS = st.one_of(ODD, st.lists(st.one_of(ODD_META, REAL_META), max_size=3))
+WRITTEN = st.one_of(ODD, st.lists(ODD, max_size=3))
+EACH = st.lists(st.fixed_dictionaries({}, optional={"metas": METAS, "written": WRITTEN}), max_size=5)
 ANSWERS = st.fixed_dictionaries(
     {},
     optional={
-        "metas": METAS, "grad_metas": METAS, "written": st.one_of(ODD, st.lists(ODD, max_size=3)), "done": ODD,
+        "metas": METAS, "grad_metas": METAS, "written": WRITTEN, "done": st.one_of(st.just(4), ODD),
+        "each": st.one_of(ODD, EACH),
         "kernels": st.one_of(ODD, st.lists(st.lists(ODD, max_size=4), max_size=2)), "samples_s": ODD, "host_s": ODD,
     },
 )  # fmt: skip
@@ -386,6 +391,10 @@ SKIPS = TAKES_OVER + (
     "    wire.send({'ended': now, 'done': n})\n"
     "    stamps = [begun + (now - begun) * i // n for i in range(n + 1)]\n"
     "    program.raw[message['stamps']:message['stamps'] + 8 * n + 8].view(torch.int64)[:] = torch.tensor(stamps)\n"
+    "    if message['each']:\n"
+    "        slots = [message['slots'][i] for i in schedule]\n"
+    "        kept = [done[i] if AHEAD else f(*prepared[i]) for i in schedule]\n"
+    "        return {'each': program.results_of_each(kept, slots, message['each']), 'done': n}\n"
     "    out = (done[schedule[-1]] if AHEAD else f(*prepared[schedule[-1]]),)\n"
     "    metas = [program.meta(0, out[0], message['slots'][0], out)]\n"
     "    return {'metas': metas, 'written': program.copy_out(out, message['regions']), 'done': n}\n"

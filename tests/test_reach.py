@@ -18,7 +18,8 @@ from tilewright.candidate import Candidate, CandidateError
 from tilewright.child import nursery
 from tilewright.child.cross import lend_cache
 from tilewright.child.process import Child
-from tilewright.child.session import Session, arena_bytes, room_for
+from tilewright.child.room import arena_bytes, room_for
+from tilewright.child.session import Session
 from tilewright.problem import Inputs, Problem, Workload
 
 SECRET = "a-word-that-only-the-parent-knows-4711"

@@ -1,4 +1,4 @@
-"""What `--json` prints when there is no result: the line that stderr has too."""
+"""What cannot be done, and what `--json` prints when there is no result: the line that stderr has too."""
 
 from __future__ import annotations
 
@@ -12,3 +12,11 @@ class Failure(Noun):
     status: str
     detail: str
     exit_code: int
+
+
+class CannotDo(Exception):
+    """This machine cannot do what was asked; the message says what is missing."""
+
+
+class WeakSandbox(CannotDo):
+    """The candidate could read this process, so that nothing can be certified."""

@@ -7,8 +7,9 @@ import torch
 
 from tilewright.candidate import Candidate, CandidateError, Status
 from tilewright.child.process import Child, Limits
+from tilewright.child.room import arena_bytes, room_for
 from tilewright.child.sandbox import is_weak
-from tilewright.child.session import Session, arena_bytes, room_for
+from tilewright.child.session import Session
 from tilewright.problem import Inputs, Problem, Workload
 
 pytestmark = pytest.mark.gpu

@@ -8,6 +8,9 @@ the verdict; the child maps buffers that the parent made, runs the candidate, an
     sandbox.py   namespaces, landlock, seccomp, resource limits, and which level was reached
     program.py   the small program inside the child
     process.py   starting, talking to, and killing a child with its whole group
+    room.py      how much shared memory a child needs
+    places.py    where inputs and outputs lie in it
+    outcome.py   what a call, or a timed block, did
     session.py   a child with one candidate loaded: call it, time it
 
 Nothing is imported here: the program inside the child must reach the wall before it loads anything with threads.

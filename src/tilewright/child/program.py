@@ -91,10 +91,12 @@ class Program:
             outputs = self.as_tuple(result)
             if grads:
                 self.call_in_between(function, args)
+                own_backward = has_own_backward([t.grad_fn for t in outputs if self.is_tensor(t)])
                 self.backward(outputs, [self.tensor(d) for d in message["grad_outputs"]])
         answer = self.described(outputs, message["inputs"], message["regions"])
         if grads:
             found = [leaves[name].grad for name in grads]
+            answer["own_backward"] = own_backward
             answer["grad_metas"] = [self.meta(i, g, {}, ()) for i, g in enumerate(found)]
             self.copy_out(tuple(found), message["grad_regions"])
         self.outputs = tuple(t.detach() if self.is_tensor(t) else t for t in outputs)
@@ -116,12 +118,14 @@ class Program:
         return message
 
     def idle(self, message: dict[str, Any]) -> dict[str, Any]:
-        """A timed block of no calls, which takes `busy_ns`."""
+        """A timed block of no calls, which takes `busy_ns`, and hands over so many small `results` of one region."""
+        results = [self.torch.empty(1) for _ in range(message["results"])]
         go = self.begin()
         taken = [0] * (len(bytes.fromhex(go["schedule"])) + 1)
         end = time.perf_counter_ns() + go["busy_ns"]
         while time.perf_counter_ns() < end:
             pass
+        self.hand_over(results, [message["regions"]] * len(results))
         self.wire.send({"ended": time.perf_counter_ns(), "done": len(taken) - 1})
         return {}
 
@@ -129,7 +133,7 @@ class Program:
         """Run `warm` calls, and on the word one per byte of the schedule that comes with it, stamping the border
         between calls. The interval of a call includes dropping the result of the one before, as in any real program.
         The last result is copied out only after the end has been told. With `each`, regions for every call, all results
-        are kept and copied out."""
+        are kept and copied out, which is told as well."""
         if self.device == "cuda":
             return self.time_on_gpu(message)
         now = time.perf_counter_ns
@@ -147,6 +151,7 @@ class Program:
                 if kept is not None:
                     kept.append(out)  # there is memory for all of them from here on
             if kept is not None:
+                self.hand_over(kept, message["each"])  # so is it where they go
                 kept.clear()
             go = self.begin()
             schedule, stop_after_ns = bytes.fromhex(go["schedule"]), go["stop_after_ns"]
@@ -167,9 +172,25 @@ class Program:
         stamps[:] = self.torch.tensor(taken)
         if kept is not None:
             slots = [message["slots"][slot] for slot in schedule]
-            each = [self.result(o, s, r) for o, s, r in zip(kept, slots, message["each"], strict=False)]
-            return {"each": each, "done": done}
+            return {"each": self.results_of_each(kept, slots, message["each"]), "done": done}
         return self.result(out, message["slots"][schedule[done - 1]], message["regions"]) | {"done": done}
+
+    def results_of_each(
+        self, kept: list[Any], inputs: list[dict[str, Any]], each: list[list[list[int]]]
+    ) -> list[dict[str, Any]]:
+        """Copy the results of all calls out, say so, and only then describe them, which takes longer."""
+        written = self.hand_over(kept, each)
+        self.wire.send({"handed": len(written)})
+        found = []
+        for out, slot, sizes in zip(kept, inputs, written, strict=False):
+            outputs = self.as_tuple(out)
+            metas = [self.meta(i, t, slot, outputs) for i, t in enumerate(outputs)]
+            found.append({"metas": metas, "written": sizes})
+        return found
+
+    def hand_over(self, results: list[Any], each: list[list[list[int]]]) -> list[list[int]]:
+        pairs = zip(results, each, strict=False)
+        return [self.copy_out(self.as_tuple(out), regions) for out, regions in pairs]
 
     def result(self, out: Any, inputs: dict[str, Any], regions: list[list[int]]) -> dict[str, Any]:
         """Describe a result of a call on `inputs` and copy it out."""
@@ -370,6 +391,21 @@ class Program:
 
 class LoadError(Exception):
     """The candidate file loaded but does not define what it must."""
+
+
+def has_own_backward(graph: list[Any]) -> bool:
+    """Whether a backward pass that is not torch's own is among the nodes of an autograd graph, or behind them."""
+    waiting, seen = list(graph), set(graph)
+    while waiting:
+        node = waiting.pop()
+        if node is None:
+            continue
+        if isinstance(node, sys.modules["torch"].autograd.function.BackwardCFunction) or "CppNode" in node.name():
+            return True
+        following = {other for other, _ in node.next_functions} - seen
+        waiting += following
+        seen |= following
+    return False
 
 
 def flat_tensors(inputs: dict[str, Any]) -> list[tuple[str, list[Any]]]:

@@ -18,12 +18,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from ..candidate import CandidateError, Status
-from ..child.session import Outcome, Session, TimedBlock
+from ..child.outcome import Outcome, TimedBlock
+from ..child.session import Session
 from ..problem import Inputs
 from .gpu import GpuNotes, sustained_seconds
 from .nouns import Measurement
-from .pace import BURST, Block, Effort, draw_block, pace_of
-from .stats import halves_agree, median_interval
+from .pace import BURST, UNEVEN, Block, Effort, draw_block, pace_of
+from .stats import are_uneven, halves_agree, median_interval
 
 # The medians of the halves of a run may differ by this much, else it goes on for as long again, and then is refused.
 DRIFT = 0.25
@@ -34,7 +35,7 @@ _WITNESS_TRIES = 8
 _BLOCK_TRIES = 5
 _PATIENCE_S, _MOST_TRIES = 2.0, 60  # what a busy machine disturbs is made again for this long, and this often
 _COPIES = 3
-_HANDED_OVER_S = 1e-4  # to describe a result, in Python
+_DESCRIBED_S = 1e-4  # what it takes to describe a result, in Python
 _LONG_S = 0.002  # a single call of that length stands out
 _INSPECTED = 0.15  # of the blocks, drawn at random, and the last: the result of the last call is judged
 _UNSEEN = 2.0  # times as long as known content may take what was just written: caches and pages are cold
@@ -63,6 +64,7 @@ def measure(
     effort = effort or (pace.thorough if thorough else pace.search)
     draw = random.Random(seed)
     samples: list[float] = []
+    blocks: list[Sequence[float]] = []
     spans: list[Span] = []
     stopped = False
     notes = GpuNotes(session)
@@ -73,6 +75,7 @@ def measure(
         block = run_block(session, inputs, planned)
         notes.add(block)
         samples += block.calls_s
+        blocks.append(block.calls_s)
         spans.append((block.claimed_s, block.parent_s))
         stopped = stop_above_s is not None and min(samples) > stop_above_s
         over = stopped or _is_enough(samples, len(spans), effort, deadline)
@@ -82,6 +85,8 @@ def measure(
             break
         estimate_s = max(statistics.median(samples), 1e-7)
     refuse_in_sum(session, spans)
+    uneven = are_uneven(blocks)
+    samples = [statistics.fmean(calls) for calls in blocks] if uneven else samples
     median, low, high = median_interval(samples)
     if thorough and not stopped:
         notes.look_at_kernels(len(planned.schedule), median)
@@ -93,7 +98,7 @@ def measure(
         ci_high_s=high,
         samples_s=tuple(samples),
         blocks=len(spans),
-        method=pace.method if block.mode != "burst" else BURST,
+        method=(pace.method if block.mode != "burst" else BURST) + UNEVEN * uneven,
         state="cold" if cold else "warm",
         parent_ratio=parent_ratio(spans),
         stopped=stopped,
@@ -147,26 +152,32 @@ def novelty(
     session: Session, inputs: Sequence[Inputs], fresh: Callable[[int], Inputs], trials: int = 4
 ) -> tuple[float, float]:
     """Return the least seconds of a call on content that the candidate has never seen, over `trials` of
-    `fresh(trial)`, placed where known content lay, and the least on known content.
+    `fresh(trial)`, placed where known content lay, and the least on known content that was put back there.
 
-    About the same for a kernel. One that keeps results and looks them up by address, shape or a few elements has to
-    compute here. The least is taken because a single call may be slow for many reasons, and fast for one.
+    The same for a kernel, as both were written just before, and are in nobody's cache. One that keeps results and looks
+    them up by address, shape or a few elements has to compute on what is fresh. The least is taken because a single
+    call may be slow for many reasons, and fast for one.
     """
     if session.child.gpu is not None:
         return _novelty_of_replays(session, inputs, fresh, trials)
-    seen = list(range(1, len(inputs)))
-    known = run_block(session, inputs, Block(seen * max(1, 8 // len(seen))), warm=len(inputs)).calls_s
-    times_s: list[float] = []
+    run_block(session, inputs, Block([0]), warm=len(inputs))
+    pairs: list[tuple[float, float]] = []
     refusals = 0
-    while len(times_s) < trials:
-        slots = [fresh(len(times_s) + refusals), *inputs[1:]]  # content that was seen in a refused block is no news
+    while len(pairs) < trials:
+        content = fresh(len(pairs) + refusals)  # what was seen in a refused block is no news
         try:
-            times_s.append(run_block(session, slots, Block([*seen, 0]), warm=0, tries=1).calls_s[-1])
+            pairs.append((_first_call_s(session, inputs, content), _first_call_s(session, inputs, inputs[0])))
         except CandidateError as refused:
             refusals += 1
-            if refused.status is not Status.TIMING_INCONSISTENT or refusals > 2 * trials:
+            if refused.status is not Status.TIMING_INCONSISTENT or refusals > 3 * trials:
                 raise
-    return min(times_s), min(known)
+    return min(f for f, _ in pairs), min(k for _, k in pairs)
+
+
+def _first_call_s(session: Session, inputs: Sequence[Inputs], content: Inputs) -> float:
+    """Seconds of the first call on `content`, at the first slot, after calls on all others."""
+    block = Block([*range(1, len(inputs)), 0])
+    return run_block(session, [content, *inputs[1:]], block, warm=0, tries=1).calls_s[-1]
 
 
 def witness(
@@ -186,8 +197,8 @@ def witness(
 
     First a single call. Where one is too short to be seen beside a message between processes, then also a block of
     them, whose other contents are from `more`, and all of whose results are handed over; at what place of the block
-    the judged one stands is drawn at random. One trial of each is enough; there are several, as a machine may be busy.
-    Not for a GPU.
+    the judged one stands is drawn at random. Where there is no room for all, only the last is handed over, and judged.
+    One trial of each is enough; there are several, as a machine may be busy. Not for a GPU.
     """
     if session.child.gpu is not None:
         return
@@ -209,15 +220,16 @@ def _bear_out(
 ) -> int:
     """Return the number of the next trial."""
     least_s = float("inf")
+    secret, keeps = random.SystemRandom(), session.keeps(inputs, calls)
     for number in _attempts(trial, _WITNESS_TRIES):
         session.rest(pace_of(session).cool_s)
-        late = {slot: more() for slot in range(1, calls)} | {0: fresh(number)}
-        schedule = random.SystemRandom().sample(range(calls), calls)
-        kept = schedule.index(0) if calls > 1 else None
+        schedule = secret.sample(range(calls), calls)
+        kept = secret.randrange(calls) if keeps else None
+        judged = schedule[-1 if kept is None else kept]
+        late = {slot: fresh(number) if slot == judged else more() for slot in range(calls)}
         timed = session.time(inputs, schedule, warm=len(inputs), late=late, kept=kept)
-        if timed.last_slot != 0:
-            continue  # there was no room to keep them all: only the last one is handed over
-        handed_over_s = calls * (_UNSEEN * _copy_s(timed.outcome) + _HANDED_OVER_S)
+        each_s = _copy_s(timed.outcome) + len(timed.outcome.outputs) * session.hand_over_s
+        handed_over_s = _UNSEEN * (calls if keeps else 1) * each_s + (0.0 if keeps else _DESCRIBED_S)
         allowed_s = pace_of(session).may_take_s(_UNSEEN * calls * call_s, timed.latency_s) + handed_over_s
         if timed.answered_s <= allowed_s:
             judge(number, timed.outcome)

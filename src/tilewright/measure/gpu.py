@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..candidate import CandidateError, Status
-from ..child.session import Session, TimedBlock
+from ..child.outcome import TimedBlock
+from ..child.session import Session
 from ..device.clock_state import ClockState
 from ..problem import Inputs
 from .nouns import Clocks

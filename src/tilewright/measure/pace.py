@@ -63,6 +63,7 @@ GPU = Pace(
     search=Effort(budget_s=0.5, calls=12, precision=0.005, block_s=0.012),
     thorough=Effort(budget_s=2.0, calls=40, precision=0.002, block_s=0.015),
 )
+UNEVEN = ", means of blocks, as calls differ"
 BURST = "bursts of calls over rotated inputs between two waits for the device (no CUDA graph), parent wall clock"
 
 _LONGEST_BLOCK, _LONGEST_GRAPH = 2000, 256

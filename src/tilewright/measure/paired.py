@@ -15,13 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ..candidate import CandidateError
-from ..child.session import Session, TimedBlock
+from ..child.outcome import TimedBlock
+from ..child.session import Session
 from ..problem import Inputs
 from .clock import DRIFT, Inspect, Span, estimate, exchange, parent_ratio, refuse_in_sum, run_block
 from .gpu import GpuNotes, sustained_seconds
 from .nouns import Comparison, Measurement
-from .pace import BURST, draw_block, pace_of
-from .stats import halves_agree, median_interval, ratio_interval
+from .pace import BURST, UNEVEN, draw_block, pace_of
+from .stats import are_uneven, halves_agree, median_interval, ratio_interval, typical
 
 _FEWEST_ROUNDS = 8
 _MOST_ROUNDS = 200
@@ -35,6 +36,7 @@ class _Track:
     notes: GpuNotes
     block: TimedBlock | None = None
     samples: list[float] = field(default_factory=list)
+    blocks: list[Sequence[float]] = field(default_factory=list)
     medians: list[float] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
 
@@ -101,7 +103,8 @@ def _one_block(
     block = track.block = run_block(track.session, inputs, planned)
     track.notes.add(block)
     track.samples += block.calls_s
-    track.medians.append(statistics.median(block.calls_s))
+    track.blocks.append(block.calls_s)
+    track.medians.append(typical(block.calls_s))
     track.spans.append((block.claimed_s, block.parent_s))
     track.estimate_s = max(statistics.median(track.medians), 1e-7)
     if inspect is not None and draw.random() < _INSPECTED_SHARE:
@@ -144,17 +147,19 @@ def _comparison(tracks: Mapping[str, _Track], a: str, b: str) -> Comparison:
 
 
 def _measurement(track: _Track, cold: bool, sustained_s: float | None) -> Measurement:
-    median, low, high = median_interval(track.samples)
+    uneven = are_uneven(track.blocks)
+    samples = track.medians if uneven else track.samples
+    median, low, high = median_interval(samples)
     return Measurement(
         median_s=median,
         ci_low_s=low,
         ci_high_s=high,
-        samples_s=tuple(track.samples),
+        samples_s=tuple(samples),
         blocks=len(track.medians),
-        method=_method(track) + ", paired and interleaved",
+        method=_method(track) + UNEVEN * uneven + ", paired and interleaved",
         state="cold" if cold else "warm",
         parent_ratio=parent_ratio(track.spans),
-        stable=halves_agree(track.samples, DRIFT),
+        stable=halves_agree(samples, DRIFT),
         sustained_s=sustained_s,
         **track.notes.fields(),
     )

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+_UNEVEN = 1.5  # times the median
+
 
 def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
     """Return (median, low, high): the interval between two order statistics that holds the true median with at least
@@ -31,6 +33,19 @@ def ratio_interval(ratios: Sequence[float], seed: int = 0, draws: int = 2000) ->
     medians = np.median(values[picks], axis=1)
     low, high = np.percentile(medians, [2.5, 97.5])
     return float(np.median(values)), float(low), float(high)
+
+
+def typical(calls: Sequence[float]) -> float:
+    """The time of a call of a block: the median, or the mean where that is much more. Who does the work of several
+    calls in one of them has not made it faster."""
+    mean, median = statistics.fmean(calls), statistics.median(calls)
+    return mean if mean > _UNEVEN * median else median
+
+
+def are_uneven(blocks: Sequence[Sequence[float]]) -> bool:
+    """Whether in the usual block of calls the mean is much more than the median. A machine that is busy now and then
+    disturbs some blocks, not most."""
+    return statistics.median(statistics.fmean(calls) / statistics.median(calls) for calls in blocks) > _UNEVEN
 
 
 def halves_agree(samples: Sequence[float], within: float) -> bool:

@@ -19,7 +19,7 @@ from ..problem import Inputs, Problem
 from .judgement import Judgement, fail
 
 if TYPE_CHECKING:
-    from ..child.session import Outcome
+    from ..child.outcome import Outcome
     from .truth import Truth
 
 

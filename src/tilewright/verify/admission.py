@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from ..child.session import Outcome, OutputMeta
+from ..child.outcome import Outcome, OutputMeta
 from ..problem import Inputs, Problem, Workload
 from .cases import Case, TruthCache
 from .judge import judge

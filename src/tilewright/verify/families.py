@@ -156,10 +156,11 @@ def _wide(family: str, t: torch.Tensor, generator: torch.Generator) -> torch.Ten
 
 def _mixed(t: torch.Tensor, generator: torch.Generator, kind: str, seed: int) -> torch.Tensor:
     """Give every row of a batch its own kind, in a random order that tensors with equally many rows share: what is
-    added up row by row (a residual) is then of one kind."""
+    added up row by row (a residual) is then of one kind. The first row and the last stay as they were drawn: who looks
+    at these alone finds nothing strange."""
     wide = t.double() if t.dtype == torch.float64 else t.float()
     rows = wide.reshape(-1, wide.shape[-1]).clone()
-    order = torch.randperm(rows.shape[0], generator=torch.Generator().manual_seed(seed + 2))
+    order = _with_calm_ends(torch.randperm(rows.shape[0], generator=torch.Generator().manual_seed(seed + 2)))
     for index, name in enumerate(MIXED):
         if kind == "positive" and name not in KEEP_SIGN:
             continue
@@ -168,6 +169,16 @@ def _mixed(t: torch.Tensor, generator: torch.Generator, kind: str, seed: int) ->
             change = FAMILIES[name]
             rows[at] = change(rows[at].clone(), generator).to(rows.dtype)
     return rows.view(wide.shape).to(t.dtype)
+
+
+def _with_calm_ends(order: torch.Tensor) -> torch.Tensor:
+    """The same order of rows, but with the first and the last row at places of the first kind."""
+    last = len(order) - 1
+    for row, place in ((0, 0), (last, len(MIXED))):
+        if place <= last:
+            at = int((order == row).nonzero())
+            order[at], order[place] = int(order[place]), row
+    return order
 
 
 def _strided(t: torch.Tensor, seed: int) -> torch.Tensor:

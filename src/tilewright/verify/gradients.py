@@ -1,7 +1,9 @@
 """Gradients that a candidate offers without being asked: judged like those that a problem declares.
 
-A KernelBench problem names no gradients. Where the outputs of a candidate still carry them, somebody will train with
-them, so they must be right. A candidate that is meant for inference gives none, and no fault is found with that.
+A KernelBench problem names no gradients. Where the outputs of a candidate still carry them by a backward pass of its
+own, somebody will train with them, so they must be right. A candidate that is meant for inference gives none, and no
+fault is found with that; nor if torch derives some that are wrong, because parts are computed where autograd does not
+look (threads that write to one tensor, detached values): this is said, and decides nothing.
 """
 
 from __future__ import annotations
@@ -65,6 +67,8 @@ def offered(
         return Offered(FORWARD_ONLY)
     missing = [n for n in case.truth.grads if n not in given]
     found = judge(replace(case.truth, grads=given), outcome, device=device)
+    if not found.passed and not outcome.own_backward and not outcome.mutated:
+        return Offered(f"for inference only: the gradients that torch derives are wrong ({found.detail})")
     words = f"gradients judged: {', '.join(given)}" + (f"; none offered for {', '.join(missing)}" if missing else "")
     return Offered(words, case, found, outcome)
 

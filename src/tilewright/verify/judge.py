@@ -16,7 +16,7 @@ from .structure import side_effects, structure
 from .truth import Truth
 
 if TYPE_CHECKING:
-    from ..child.session import Outcome
+    from ..child.outcome import Outcome
 
 
 def judge(

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ..candidate import CandidateError, Status
-from ..child.session import same_bytes
+from ..child.tensors import same_bytes
 from .cases import Case
 from .evidence import DETERMINISM_RUNS
 from .judge import judge

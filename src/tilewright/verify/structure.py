@@ -10,7 +10,7 @@ from .outputs import OutputTruth
 from .truth import Truth, overlaps
 
 if TYPE_CHECKING:
-    from ..child.session import Outcome, OutputMeta
+    from ..child.outcome import Outcome, OutputMeta
 
 
 def structure(truth: Truth, outcome: Outcome, device: str | None) -> Judgement | None:

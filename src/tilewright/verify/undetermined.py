@@ -24,6 +24,7 @@ from .runs import Run, run
 
 # Far above float64's own rounding (a transform that mixes all inputs), far below any dependence that counts.
 _DEPENDS = 2.0**-30
+_IN_COLUMN = 2  # rows
 
 
 def free_the_undetermined(
@@ -57,10 +58,15 @@ def _in_row(marked: torch.Tensor) -> torch.Tensor:
 
 def _may_be_nan(codes: torch.Tensor) -> torch.Tensor:
     """Where NaN is right as well: in place of an infinity, and in rows, of three axes and more in matrices, that hold
-    more than numbers."""
-    strange = _in_row((codes != FINITE) & (codes != FREE))
+    more than numbers. In a matrix also in columns that two rows, which are not strange as a whole, agree on: a product
+    that leaves nothing out, as zeros do, spreads a NaN of its second factor so."""
+    found = (codes != FINITE) & (codes != FREE)
+    strange = _in_row(found)
     if strange.ndim > 2:
         strange = strange.any(-2, keepdim=True).expand(strange.shape)
+    if strange.ndim == 2:
+        partly = found & ~found.all(-1, keepdim=True)
+        strange = strange | (partly.sum(-2, keepdim=True) >= _IN_COLUMN)
     return (codes == PLUS_INF) | (codes == MINUS_INF) | strange
 
 

@@ -36,7 +36,7 @@ from .repeats import repeat, same_bits
 from .verdict import RuleCheck, Tier, Verdict, WorkloadVerdict
 
 if TYPE_CHECKING:
-    from ..child.session import Outcome
+    from ..child.outcome import Outcome
 
 
 class Callee(Protocol):

@@ -8,8 +8,7 @@ CORPUS = {
     "kind": "cheat",
     "what": "replaces the program's timing: says that it has ended, and computes only the last result, after that",
     "source": "KernelGuard HARNESS_RUNTIME_PATCHING",
-    "defence": "the answer with the last result must follow the end at once",
-    "open": "calls of a tenth of a millisecond: what handing results over may take hides them",
+    "defence": "the results of dozens of calls on unseen inputs must lie in the parent's memory within the claimed time",
     "device": "cpu",
 }
 
