@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tilewright.candidate import Candidate
+from tilewright.verify import kernelguard as guard
 from tilewright.verify.static_screen import screen
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -74,3 +75,34 @@ def test_suspicions_are_shown_and_decide_nothing(tilewright: Any, problem_file: 
     ended = tilewright("check", right_file, "--problem", problem_file, "--device", "cpu", "--json")
     assert ended.json["status"] == "PASSED" and ended.code == 0
     assert [(s["line"], s["rule"]) for s in ended.json["suspicions"]] == [(2, "clock")]
+
+
+RULES = """
+def analyze_code(code, compute_structural_hash=True):
+    if "hang" in code:
+        while True:
+            pass
+    return {"matched_patterns": [{"pattern": "POINTER_REPLAY", "severity": "critical", "evidence": code[:9]}] * 2}
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package of rules that stands in for the real one, which is no requirement."""
+    (tmp_path / "kernelguard.py").write_text(RULES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n" + guard._RULES
+    monkeypatch.setattr(guard, "_RULES", found)
+
+
+def test_rules_of_kernelguard_are_told_where_the_package_is(package: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = guard.kernelguard("import os; kept")
+    assert (found.line, found.rule, found.text) == (0, "kernelguard POINTER_REPLAY", "import os")
+    monkeypatch.setattr(guard, "_PATIENCE_S", 1.0)
+    (late,) = guard.kernelguard("hang")
+    assert "TimeoutExpired" in late.reason
+
+
+def test_nothing_is_said_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_PACKAGE", "kernelguard_that_nobody_has")
+    assert guard.kernelguard("x") == ()

@@ -16,6 +16,7 @@ from .problem import Problem
 from .record import Record
 from .results import PASSED, CheckResult, CheckTime, WorkloadResult
 from .verify.evidence import evidence_of
+from .verify.kernelguard import kernelguard
 from .verify.static_screen import Suspicion, screen
 from .verify.verdict import Tier
 
@@ -79,7 +80,8 @@ def facts_of(problem: Problem, candidate: Candidate, archs: Sequence[str]) -> li
 
 def suspicions_of(problem: Problem, candidates: Iterable[Candidate]) -> tuple[Suspicion, ...]:
     """What in the files of users deserves a look; the library's own are not looked at."""
-    return tuple(s for c in candidates if c.origin == "user" for s in screen(c, problem.source))
+    own = [c for c in candidates if c.origin == "user"]
+    return tuple(s for c in own for s in (*screen(c, problem.source), *kernelguard(c.source)))
 
 
 def result_of(

@@ -18,7 +18,7 @@ _MOST = 40  # suspicions per candidate: a longer list is read by nobody
 
 
 class Suspicion(Noun):
-    """One line of a candidate that deserves a look: the rule, its reason, and the text."""
+    """What deserves a look in a candidate: the line, 0 for the file as a whole, the rule, its reason, and the text."""
 
     line: int
     rule: str
