@@ -3,14 +3,15 @@
 The reference runs once under PyTorch's fake tensors, which have shapes and dtypes but no memory. Every operation that
 depends on an input is seen on its way: matrix products and convolutions by the formulas of torch's flop counter,
 everything else as one operation per element, exp and its like apart. Bytes are the least that must move: the parts of
-the inputs that the reference looks at once, the outputs once; nothing in between.
+the inputs that the reference looks at once, the outputs once; nothing in between. `count_call` counts one call of one
+operator of PyTorch in the same way.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -78,6 +79,28 @@ def _count(problem: Problem, workload: Workload, how: str) -> Cost:
     )
 
 
+def count_call(operator: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Cost:
+    """Return the cost of one call of `operator`, such as torch.ops.aten.mm.default, alone; its tensors may be on the
+    meta device, which has shapes and no memory. What is only another view of an input is not written; what is changed
+    in place is. Errors of the operator are raised as they are.
+    """
+    inputs = [t for t in tree_leaves((args, dict(kwargs))) if isinstance(t, torch.Tensor)]
+    with torch.no_grad(), _Counter(inputs) as counter:
+        out = operator(*args, **kwargs)
+    outputs = {_storage(t): t for t in tree_leaves(out) if isinstance(t, torch.Tensor)}
+    kept = {_storage(t) for t in inputs} - counter.changed
+    read = sum(counter.bytes_read(t) for t in {_storage(t): t for t in inputs}.values())
+    written = sum(t.numel() * t.element_size() for place, t in outputs.items() if place not in kept)
+    return Cost(
+        bytes_read=read,
+        bytes_written=written,
+        flops=counter.flops,
+        special=counter.special,
+        quality="counted",
+        derivation=f"reads {units.byte_count(read)}, writes {units.byte_count(written)}, counted on shapes alone",
+    )
+
+
 class _Counter(QuietMode):
     """Counts the operations that depend on `inputs`: a module's own initialisation is none of the work."""
 
@@ -85,6 +108,7 @@ class _Counter(QuietMode):
         super().__init__()
         self.flops: dict[str, int] = {}
         self.special = 0
+        self.changed: set[int] = set()  # storages that operations wrote into
         self._seen: dict[int, dict[tuple[Any, ...], int]] = {_storage(t): {} for t in inputs}
         self._depends = set(self._seen)
 
@@ -96,6 +120,8 @@ class _Counter(QuietMode):
         out = func(*args, **(kwargs or {}))
         used = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
         made = [t for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
+        if func._schema.is_mutable:
+            self.changed.update(_written_to(func, args, kwargs or {}))
         if any(_storage(t) in self._depends for t in used):
             self._depends.update(_storage(t) for t in made)
             if func.namespace != "prim" and not _is_view(func):  # prim asks for a device or a dtype, not for data
@@ -124,6 +150,13 @@ class _Counter(QuietMode):
         if dtype is not None:
             key = str(dtype).removeprefix("torch.")
             self.flops[key] = self.flops.get(key, 0) + int(flops)
+
+
+def _written_to(func: Any, args: Any, kwargs: Any) -> list[int]:
+    """The storages of the arguments that `func` writes into, by its schema."""
+    named = list(zip(func._schema.arguments, args)) + [(a, kwargs.get(a.name)) for a in func._schema.arguments]
+    written = [value for argument, value in named if argument.alias_info is not None and argument.alias_info.is_write]
+    return [_storage(t) for t in tree_leaves(written) if isinstance(t, torch.Tensor)]
 
 
 def _formula(func: Any, name: str) -> Any:
