@@ -53,14 +53,25 @@ def grouped(
         table(out, columns, rows, numbers)
         return
     for name in dict.fromkeys(row[0] for row in rows):
-        shown, cells = list(columns[1:]), [list(row[1:]) for row in rows if row[0] == name]
-        for column in optional:
-            if _width(shown, cells, numbers) > out.width and column in shown:
-                at = shown.index(column)
-                shown.pop(at)
-                cells = [row[:at] + row[at + 1 :] for row in cells]
         out.print(f"[bold]{escape(name)}[/]")
-        table(out, shown, cells, numbers)
+        fitted(out, columns[1:], [row[1:] for row in rows if row[0] == name], numbers, optional)
+
+
+def fitted(
+    out: Console,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers: Sequence[str],
+    optional: Sequence[str],
+) -> None:
+    """Print one table without those of the columns `optional`, in this order, that there is no room for."""
+    shown, cells = list(columns), [list(row) for row in rows]
+    for column in optional:
+        if _width(shown, cells, numbers) > out.width and column in shown:
+            at = shown.index(column)
+            shown.pop(at)
+            cells = [row[:at] + row[at + 1 :] for row in cells]
+    table(out, shown, cells, numbers)
 
 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> int:
