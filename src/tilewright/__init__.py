@@ -12,6 +12,7 @@ _PUBLIC = {
     "check": "api",
     "bench": "api",
     "optimize": "api",
+    "profile": "api",
     "export": "api",
     "evaluate": "evaluate",
     "Problem": "problem",

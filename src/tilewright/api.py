@@ -27,6 +27,7 @@ from .evaluate import CannotDo
 from .formats import LOAD_TIMEOUT_S, InputError, MachineError
 from .formats._trace_written import refuse_others, write_traces
 from .problem import Problem, Workload
+from .profile.nouns import ProfileResult
 from .record import StoreError
 from .results import (
     PASSED,
@@ -223,6 +224,50 @@ def optimize(
         allow_weak_sandbox=allow_weak_sandbox,
         progress=progress,
     )
+
+
+@_answers
+def profile(
+    target: str | Path | Callable[..., Any],
+    *args: Any,
+    arguments: Sequence[str] = (),
+    warmup: int = 3,
+    runs: int = 5,
+    save_problems: str | Path | None = None,
+    out: str | Path | None = None,
+    progress: Say | None = None,
+) -> ProfileResult:
+    """Rank the operators, modules and kernels of a run by the time that the machine's limits leave to recover.
+
+    `target` is a callable, called here as target(*args), or a script, which runs in a process of its own with
+    `arguments`: its run() if it defines one, else all of it, once and cold. A callable and run() are called `warmup`
+    times first, and `runs` times under the profiler. `save_problems` is a folder for problem files of the modules that
+    were seen; `out` one for profile.json, profile.html, and the trace of torch.profiler. Raises what a callable raises.
+    """
+    from .profile import ranking, recorder, saving, script
+
+    if warmup < 0 or runs < 1:
+        raise InputError(f"warmup={warmup}, runs={runs}: warm up 0 times or more, and run at least once")
+    folder = _folder(out) if out is not None else None
+    trace = folder / saving.TRACE_FILE if folder else None
+    wanted = save_problems is not None
+    if callable(target):
+        name, mode = getattr(target, "__name__", type(target).__name__), "callable"
+        call = functools.partial(target, *args)
+        say = progress or (lambda _: None)
+        found = recorder.record(call, warmup=warmup, runs=runs, problems=wanted, trace=trace, say=say)
+    else:
+        name, mode = str(target), script.mode_of(str(target))
+        found = script.record_script(name, arguments, warmup=warmup, runs=runs, problems=wanted, trace=trace)
+    if not found.run.calls and not found.run.kernels:
+        raise InputError(f"{name} ran no operator of torch; profile looks at torch operators and their kernels")
+    machine = _measured_device("cpu" if found.cuda is None else f"cuda:{found.cuda}", progress)
+    result = ranking.result_of(found, machine, name, cast("ranking.Mode", mode))
+    if save_problems is not None:
+        result = saving.save_problems(result, found, _folder(save_problems))
+    if folder is not None:
+        saving.store(result, folder)
+    return result
 
 
 @_answers

@@ -50,6 +50,7 @@ def _root(
     tilewright check my_kernel.py --problem p.py     is it right?
     tilewright bench rms_norm softmax                how fast, and how far from the limit?
     tilewright optimize p.py --budget 60s            can the machine find a faster one?
+    tilewright profile my_model.py                   where does a model lose time?
 
     A TARGET is an operator (rms_norm, rms_norm:triton) or a Python file: a KernelBench problem (Model, get_inputs)
     or candidate (ModelNew), a file with PROBLEM, or a Triton kernel.
@@ -240,6 +241,40 @@ def optimize(
     )
 
 
+@app.command()
+def profile(
+    script: Annotated[str, Argument(help="A Python file of yours; it is run, and trusted.")],
+    arguments: Annotated[list[str] | None, Argument(metavar="[-- ARGS...]", help="What the script is given.")] = None,
+    warmup: of.Warmup = 3,
+    runs: of.Runs = 5,
+    save_problems: of.SaveProblems = None,
+    out: of.Out = None,
+    json: of.Json = False,
+    debug: of.Debug = False,
+) -> None:
+    """Rank a model's operators by the time that can be recovered.
+
+    Recoverable is what lies between the time of a call and its bound, summed over calls. A script that defines run()
+    is imported, and run() is called: warm, several times, under torch.profiler. Any other script runs once, cold.
+
+    \b
+    tilewright profile examples/profile_transformer.py
+    tilewright profile my_model.py -- --layers 4                     what follows -- is for the script
+    tilewright profile my_model.py --save-problems problems          then: tilewright optimize problems/01_....py
+    tilewright profile my_model.py --out out/profile                 JSON, an HTML page, and the profiler's own trace
+    """
+    from . import api
+
+    _finish(
+        lambda: api.profile(
+            script, arguments=arguments or (), warmup=warmup, runs=runs, save_problems=save_problems, out=out,
+            progress=_say,
+        ),
+        "profile",
+        json,
+    )  # fmt: skip
+
+
 @problem_app.callback()
 def _problem() -> None:
     """Look at problems, before kernels."""
@@ -334,9 +369,9 @@ def _finish(call: Callable[[], Noun], kind: str, as_json: bool) -> None:
             stdout.write(result.to_json() + "\n")
             stdout.flush()
         else:
-            from . import show
+            from . import show, show_profile
 
-            getattr(show, kind)(result)
+            getattr(show_profile if kind == "profile" else show, kind)(result)
     raise typer.Exit(getattr(result, "exit_code", 0))
 
 
@@ -405,14 +440,15 @@ def run(arguments: list[str], started_s: float | None = None) -> int:
 
         print(f"tilewright {__version__}")
         return 0
-    as_json = "--json" in arguments
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments  # the rest is for a profiled script
+    as_json = "--json" in own
     try:
         code = app(args=arguments, prog_name="tilewright", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", INTERRUPTED, as_json)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
-        if "--debug" in arguments:
+        if "--debug" in own:
             import traceback
 
             traceback.print_exc()

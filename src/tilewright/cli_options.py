@@ -40,3 +40,8 @@ Strategy = Annotated[str | None, Option(metavar="S", help="Who is the next paren
 Proposer = Annotated[str | None, Option(metavar="P", help="Only these proposers, by name, with commas.")]
 Workers = Annotated[str, Option(metavar="N", help="GPUs that evaluate beside each other: a number, or auto for all.")]
 Resume = Annotated[str | None, Option(metavar="RUN", help="Go on with a run that was stopped.")]
+Warmup = Annotated[int, Option("--warmup", metavar="N", help="Calls of run() before anything is measured.")]
+Runs = Annotated[int, Option("--runs", metavar="N", help="Calls of run() under the profiler; one of them is shown.")]
+SaveProblems = Annotated[
+    str | None, Option("--save-problems", metavar="DIR", help="Write the modules that were seen as problem files.")
+]
