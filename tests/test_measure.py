@@ -17,6 +17,7 @@ from tilewright.measure import Effort, compare, measure
 from tilewright.measure.clock import run_block
 from tilewright.measure.pace import Block, draw_schedule
 from tilewright.measure.stats import are_uneven, halves_agree, median_interval, ratio_interval, typical
+from tilewright.measure.timers import Timing, is_trusted
 from tilewright.problem import Inputs, Problem, Workload
 
 pytestmark = pytest.mark.timed
@@ -61,6 +62,17 @@ def test_who_does_the_work_of_several_calls_in_one_is_judged_by_all() -> None:
     assert typical(by_turns) == pytest.approx(1.0075)
     assert are_uneven([by_turns, by_turns, even])
     assert not are_uneven([even, even, [1.0, 1.0, 30.0]])  # one disturbed block
+
+
+def test_a_timer_is_held_to_the_record_of_the_kernel():
+    def said(events_s: float, kernel_s: float) -> bool:
+        found = {m: Timing(m, s, 0.0) for m, s in (("activity", kernel_s), ("events", events_s))}
+        return is_trusted(found, "events")
+
+    assert said(2.4e-6, 2e-6)  # half a microsecond
+    assert not said(9.4e-6, 2e-6)
+    assert said(1.015e-3, 1e-3)  # two percent
+    assert not said(0.97e-3, 1e-3)
 
 
 def test_the_interval_of_a_ratio_covers_the_ratio():

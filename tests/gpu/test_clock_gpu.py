@@ -8,6 +8,7 @@ import torch
 from tilewright import ops, targets
 from tilewright.candidate import Candidate, Status
 from tilewright.evaluate import Evaluator
+from tilewright.measure import timers
 from tilewright.problem import Workload
 
 pytestmark = pytest.mark.gpu
@@ -105,3 +106,9 @@ def test_wrong_results_are_found_on_the_gpu_too(evaluator):
     on_host = candidate("on the host", HONEST.replace("return norm(x, w, eps)", "return norm(x, w, eps).cpu()"))
     assert not evaluator.evaluate(on_host).passed
     torch.cuda.synchronize()
+
+
+def test_the_method_of_the_clock_agrees_with_the_record_of_the_kernel():
+    for found in timers.self_test((2e-5, 1e-3)).values():
+        assert timers.is_trusted(found, "graph")
+        assert found["events"].median_s > found["activity"].median_s

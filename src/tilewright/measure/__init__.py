@@ -5,6 +5,7 @@ nouns.py     Measurement and Comparison
 pace.py      how blocks are cut and paused, on a CPU and on a GPU
 clock.py     one candidate: blocks of timed calls, cross-checked by the parent's clock
 gpu.py       clocks, kernels and sustained load of a GPU
+timers.py    how far the ways to time a GPU kernel lie apart: a self-test
 paired.py    several candidates: interleaved rounds, ratios with intervals
 """
 
