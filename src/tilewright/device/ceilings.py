@@ -39,14 +39,16 @@ _MATRIX_SHAPES = ((256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 2
 
 @dataclass(frozen=True)
 class _Effort:
-    """Seconds for one way to move memory at one size, and for one matrix shape; which of the sizes are measured."""
+    """Seconds for one way to move memory at one size, and for one matrix shape; which of the sizes are measured, and in
+    how many takes. Of one take nobody can say how far it is from another."""
 
     op_s: float
     matrix_s: float
     every: int
+    takes: int = 2
 
 
-_THOROUGH, _QUICK = _Effort(0.025, 0.12, 1), _Effort(0.008, 0.04, 3)
+_THOROUGH, _QUICK = _Effort(0.025, 0.12, 1), _Effort(0.008, 0.04, 3, takes=1)
 
 
 def calibrate(
@@ -84,7 +86,7 @@ def _cpu(device: Device, say: Progress, quick: bool, streams: Streams | None) ->
 def _measure_cpu(device: Device, say: Progress, effort: _Effort, streams: Streams | None) -> Profile:
     import torch
 
-    found = _Found()
+    found = _Found(effort.takes)
     cache_bytes = device.cache_bytes or _ASSUMED_CACHE_BYTES
     every = _sizes(cache_bytes, device.memory_bytes)
     sizes = every[:: -effort.every][::-1]  # the largest is always among them
@@ -121,15 +123,23 @@ def _measure_cpu(device: Device, say: Progress, effort: _Effort, streams: Stream
 class _Found:
     """What is known beside the rates: how far two takes of each were apart, every matrix shape, and what is missing."""
 
+    takes: int
     spread: dict[str, float] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     matrix_sizes: dict[str, tuple[tuple[int, int, int, float], ...]] = field(default_factory=dict)
 
     def rate(self, name: str, amount: float, ways: list[Call], budget_s: float, teams: tuple[int, ...] = ()) -> float:
         """The best rate over the ways; the spread of the fastest stands for the ceiling `name`."""
-        found = best_rate(amount, ways, budget_s, teams)
-        self.spread[name] = round(found.spread, 4)
+        found = self.take(amount, ways, budget_s, teams)
+        self.note(name, found.spread)
         return found.per_s
+
+    def take(self, amount: float, ways: list[Call], budget_s: float, teams: tuple[int, ...] = ()) -> Rate:
+        return best_rate(amount, ways, budget_s, teams, self.takes)
+
+    def note(self, name: str, spread: float) -> None:
+        if self.takes > 1:
+            self.spread[name] = round(spread, 4)
 
 
 def _sizes(cache_bytes: int, memory_bytes: int) -> list[int]:
@@ -169,12 +179,12 @@ def _curve(found: _Found, name: str, sizes: list[int], ways: Callable[[int], lis
     """For each size in bytes, the best rate (bytes/s) over the ways to move that many bytes, with all threads and with
     one. A point far below both neighbours is no property of the memory: it is measured once more, for longer."""
     sizes = sorted(set(sizes))
-    rates = [best_rate(n, ways(n), budget_s) for n in sizes]
+    rates = [found.take(n, ways(n), budget_s) for n in sizes]
     for i in range(1, len(sizes) - 1):
         if rates[i].per_s < 0.7 * min(rates[i - 1].per_s, rates[i + 1].per_s):
-            again = best_rate(sizes[i], ways(sizes[i]), 4 * budget_s)
+            again = found.take(sizes[i], ways(sizes[i]), 4 * budget_s)
             rates[i] = max(rates[i], again, key=lambda rate: rate.per_s)
-    found.spread[name] = round(statistics.median(rate.spread for rate in rates), 4)
+    found.note(name, statistics.median(rate.spread for rate in rates))
     return tuple((size, rate.per_s) for size, rate in zip(sizes, rates))
 
 
@@ -193,12 +203,12 @@ def _matrix_rate(found: _Found, dtype: str, budget_s: float) -> float | None:
             if not shapes:
                 found.missing[f"matrix {dtype}"] = (str(error).splitlines() or ["no reason given"])[0][:200]
             break
-        rate = best_rate(flops, [product], budget_s)
+        rate = found.take(flops, [product], budget_s)
         shapes.append((m, n, k, rate.per_s))
         best = rate if best is None or rate.per_s > best.per_s else best
     if best is None:
         return None
-    found.spread[f"matrix {dtype}"] = round(best.spread, 4)
+    found.note(f"matrix {dtype}", best.spread)
     found.matrix_sizes[dtype] = tuple(shapes)
     return best.per_s
 
@@ -236,11 +246,11 @@ def _special_per_s(found: _Found, budget_s: float, streams: Streams | None) -> f
     for count in (1 << 14, 1 << 16, 1 << 18, 1 << 20):
         x, out = torch.randn(count), torch.empty(count)
         team = (torch.get_num_threads(),)
-        rate = best_rate(count, [lambda x=x, out=out: torch.exp(x, out=out)], budget_s, team)  # type: ignore[misc]
+        rate = found.take(count, [lambda x=x, out=out: torch.exp(x, out=out)], budget_s, team)  # type: ignore[misc]
         best = max(best, rate, key=lambda r: r.per_s)
     if streams:
         values, rounds = torch.rand(1 << 14), 64
-        rate = best_rate(values.numel() * rounds, [lambda: streams[2](values, rounds)], budget_s)
+        rate = found.take(values.numel() * rounds, [lambda: streams[2](values, rounds)], budget_s)
         best = max(best, rate, key=lambda r: r.per_s)
-    found.spread["exp"] = round(best.spread, 4)
+    found.note("exp", best.spread)
     return best.per_s

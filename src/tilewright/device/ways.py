@@ -45,20 +45,20 @@ def best_median_s(op: Call, budget_s: float) -> float:
             return best_s
 
 
-def best_rate(amount: float, ways: Sequence[Call], budget_s: float, teams: Sequence[int] = ()) -> Rate:
+def best_rate(amount: float, ways: Sequence[Call], budget_s: float, teams: Sequence[int] = (), takes: int = 2) -> Rate:
     """The best of `amount` per second over the ways, each with every number of threads in `teams` (by default with one
-    and with all) for `budget_s`, in two takes that are apart in time."""
+    and with all) for `budget_s`, in `takes` that are apart in time."""
     import torch
 
     counts = sorted(set(teams or (1, torch.get_num_threads())))
-    takes = []
-    for _ in range(2):
+    bests = []
+    for _ in range(takes):
         best_s = float("inf")
         for count in counts:
             with threads(count):
-                best_s = min([best_s, *(best_median_s(op, budget_s / 2) for op in ways)])
-        takes.append(best_s)
-    return Rate(amount / min(takes), max(takes) / min(takes) - 1)
+                best_s = min([best_s, *(best_median_s(op, budget_s / takes) for op in ways)])
+        bests.append(best_s)
+    return Rate(amount / min(bests), max(bests) / min(bests) - 1)
 
 
 @contextmanager
