@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from . import bench_rows, check_rows, device_rows, formats, ops, targets
+from . import baselines as known_baselines
+from . import bench_rows, bench_scores, bench_stored, check_rows, device_rows, formats, ops, targets
 from .build import ToolMissing
 from .build.cpp import CompileError
 from .candidate import CandidateError, Status
@@ -132,8 +133,8 @@ def bench(
     to out/bench.json, which `compare` reads, and as a page to out/bench.html.
     """
     for name in baselines:
-        if name not in bench_rows.BASELINES:
-            raise InputError(f"there is no baseline {name!r}; choose from {', '.join(bench_rows.BASELINES)}")
+        if name not in known_baselines.names():
+            raise InputError(f"there is no baseline {name!r}; choose from {', '.join(known_baselines.names())}")
     probes.use()
     machine = _device(device)
     names = [targets_] if isinstance(targets_, str) else list(targets_)
@@ -153,15 +154,16 @@ def bench(
             notes.append(f"{found.problem.name}: {left} more workloads with --workload all")
         for one in chosen:
             _say(progress, f"{found.name} on {one.name}")
-            rows += bench_rows.rows_of(found.problem, one, found.candidates, baselines, machine)
+            rows += bench_rows.rows_of(found.problem, one, found.candidates, baselines, machine, say=progress)
     result = BenchResult(
         rows=tuple(rows),
+        scores=bench_scores.scored(rows),
         environment=environment(machine),
         source_digests=bench_rows.source_digests((p.problem for p in planned), machine),
         notes=tuple(notes),
     )
     if out is not None:
-        bench_rows.store(result, _folder(out))
+        bench_stored.store(result, _folder(out))
     return result
 
 
@@ -357,12 +359,13 @@ def export(
 
 @_answers
 def report(run: str | Path, out: str | Path | None = None) -> ReportResult:
-    """Write `run` as one self-contained HTML page, by default into the run's own folder."""
-    from .report import render
-    from .report.from_store import view_of
+    """Write `run`, a search's or what `bench` stored, as one self-contained HTML page, by default into its folder."""
+    from .report import from_bench, from_store, render
 
-    path = Path(out) if out else Path(run) / "report.html"
-    text = render(view_of(run))
+    benched = Path(run) / bench_stored.BENCH_FILE if Path(run).is_dir() else Path(run)
+    path = Path(out) if out else (Path(run) if Path(run).is_dir() else Path(run).parent) / "report.html"
+    is_bench = benched.is_file() and benched.suffix == ".json"
+    text = render(from_bench.view_of(bench_stored.read(benched)) if is_bench else from_store.view_of(run))
     _folder(path.parent)
     path.write_text(text, encoding="utf-8")
     return ReportResult(run=str(run), path=str(path), bytes=len(text.encode()))
@@ -402,12 +405,13 @@ def operators(name: str | None = None) -> OperatorsResult:
 
 
 @_answers
-def compare(a: str | Path, b: str | Path) -> ComparisonResult:
-    """Compare two results that `bench` stored, row by row: is b faster than a, slower, level, or unclear?"""
-    first, second = bench_rows.stored_rows(a), bench_rows.stored_rows(b)
-    both = [(first[key], second[key]) for key in first if key in second]
-    missing = tuple(" ".join(key) for key in {**first, **second} if (key in first) != (key in second))
-    return ComparisonResult(a=str(a), b=str(b), rows=tuple(bench_rows.compared(x, y) for x, y in both), missing=missing)
+def compare(a: str | Path, b: str | Path, out: str | Path | None = None) -> ComparisonResult:
+    """Compare two results that `bench` stored, row by row: is b faster than a, slower, level, unclear, or not
+    comparable, because the environments differ? With `out`, the answer and a picture of it are kept there."""
+    result = bench_stored.compare(a, b)
+    if out is not None:
+        bench_stored.store_comparison(result, _folder(out))
+    return result
 
 
 def seconds(text: str | float) -> float:

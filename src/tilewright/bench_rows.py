@@ -1,31 +1,24 @@
-"""Rows of a benchmark: every implementation verified, then timed side by side; and two stored results compared."""
+"""Rows of a benchmark: every implementation verified, then timed side by side."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from . import baselines as peers
 from . import ops
 from .candidate import Candidate, CandidateError, Status
 from .device import Device
 from .evaluate import Evaluator
-from .formats import InputError
-from .measure.nouns import LEVEL_RATIO, Comparison
+from .measure.nouns import Comparison
 from .optimize.context import Context
-from .optimize.proposers import compiled, eager
+from .optimize.proposers import compiled
 from .problem import Problem, Workload
 from .record import Record
-from .report import render
-from .report.from_bench import view_of
-from .results import BenchResult, BenchRow, ComparedRow
+from .results import SKIPPED, BenchRow
 
-BASELINES = ("eager", "compile", "compile-max")
-BENCH_FILE = "bench.json"
-BENCH_PAGE = "bench.html"
 _BUSY = (Status.TIMING_INCONSISTENT, Status.UNSTABLE, Status.INFRA_ERROR)
 
 
@@ -36,10 +29,15 @@ def rows_of(
     baselines: Sequence[str],
     machine: Device,
     certified: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> list[BenchRow]:
-    """Verify every candidate and baseline on `workload`, time those that passed side by side, and make the rows.
+    """Verify every candidate and baseline on `workload`, time those that passed side by side, and make the rows; a
+    baseline that there is none of here has a row that says why, and `say` is told.
     `certified`: the candidates, not the baselines, are judged on everything afterwards; one that fails has no time."""
-    own = {name: baseline(problem, workload, name, machine) for name in baselines}
+    own, skipped = _baselines(problem, workload, baselines, machine)
+    for row in skipped:
+        if say is not None:
+            say(f"skipped on {workload.name}: {row.detail}")
     everyone = [*candidates, *(b for b in own.values() if b.digest not in {c.digest for c in candidates})]
     with Evaluator(problem, workload, device=machine) as evaluator:
         evaluator.prepare()
@@ -47,7 +45,22 @@ def rows_of(
             list(builds.map(lambda c: _built(evaluator, c), everyone))
             rows = _rows(problem, workload, everyone, own, evaluator)
             judged = {c.name: evaluator.evaluate(c, "certify", timed=False) for c in candidates if certified}
-    return [_with_certificate(row, judged.get(row.impl)) for row in rows]
+    return [*(_with_certificate(row, judged.get(row.impl)) for row in rows), *skipped]
+
+
+def _baselines(
+    problem: Problem, workload: Workload, names: Sequence[str], machine: Device
+) -> tuple[dict[str, Candidate], list[BenchRow]]:
+    """The baselines called `names` that there are here, by name, and a row for each that there is not."""
+    own: dict[str, Candidate] = {}
+    skipped = []
+    for name in names:
+        try:
+            own[name] = baseline(problem, workload, name, machine)
+        except peers.Skipped as reason:
+            row = BenchRow(op=problem.name, impl=name, workload=workload.name, device=machine.kind, baseline=True)
+            skipped.append(row.with_(calls=workload.weight, status=SKIPPED, detail=str(reason)))
+    return own, skipped
 
 
 def _with_certificate(row: BenchRow, record: Record | None) -> BenchRow:
@@ -63,7 +76,10 @@ def _with_certificate(row: BenchRow, record: Record | None) -> BenchRow:
 
 def warm(problem: Problem, workload: Workload, baselines: Sequence[str], machine: Device) -> None:
     """Let torch.compile fill its caches for the baselines of a row to come; nothing is timed."""
-    chosen = [baseline(problem, workload, name, machine) for name in baselines if name != "eager"]
+    own, _ = _baselines(problem, workload, [name for name in baselines if name != "eager"], machine)
+    chosen = list(own.values())
+    if not chosen:
+        return
     with Evaluator(problem, workload, device=machine) as evaluator, ThreadPoolExecutor(len(chosen)) as builds:
         list(builds.map(lambda c: _built(evaluator, c), chosen))
 
@@ -78,9 +94,17 @@ def _rows(
 ) -> list[BenchRow]:
     records = {c.digest: evaluator.evaluate(c, timed=False) for c in everyone}
     timed, pairs = _timed(evaluator, [c for c in everyone if records[c.digest].passed])
-    records |= timed
+    records |= {digest: _compiled(record) for digest, record in timed.items()}
     names = {b.digest: name for name, b in own.items()}
     return [_row(problem, workload, c, records[c.digest], names, pairs) for c in everyone]
+
+
+def _compiled(record: Record) -> Record:
+    """`record`, refused where torch.compile ran eagerly after all: that would be another baseline under its name."""
+    detail = compiled.fell_back(record.facts.get("proof")) if record.origin == "compiled" and record.passed else ""
+    if not detail:
+        return record
+    return record.with_(verdict=record.verdict.with_(status=Status.COMPILE_ERROR, detail=detail))
 
 
 def _timed(evaluator: Evaluator, candidates: Sequence[Candidate]) -> tuple[dict[str, Record], list[Comparison]]:
@@ -110,9 +134,10 @@ def _row(
         "impl": candidate.name,
         "workload": workload.name,
         "device": record.device,
-        "bound_s": getattr(record.bound, "achievable_s", None),
-        "bound_quality": getattr(record.bound, "quality", ""),
         "baseline": candidate.digest in baselines,
+        "calls": workload.weight,
+        "dtype": workload.dtype,
+        **_bound_of(record),
     }
     if measured is None or not record.passed:
         detail = verdict.detail or next((w.detail for w in verdict.workloads if w.detail), "")
@@ -135,61 +160,28 @@ def _row(
         kernels=measured.kernels,
         sustained_s=measured.sustained_s,
         clocks=measured.clocks and measured.clocks.model_dump(mode="json", exclude={"version"}),
+        samples_s=measured.samples_s,
     )
 
 
+def _bound_of(record: Record) -> dict[str, Any]:
+    """What a row says of the least work and time."""
+    if record.bound is None:
+        return {}
+    about = record.bound.model_dump(include={"limiter", "bytes_moved", "flops", "ceilings"})
+    return about | {
+        "bound_s": record.bound.achievable_s,
+        "bound_quality": record.bound.quality,
+        "bound_derivation": record.bound.derivation,
+    }
+
+
 def baseline(problem: Problem, workload: Workload, name: str, machine: Device) -> Candidate:
-    context = Context(problem=problem, workload=workload, device=machine.kind, budget_s=0.0)
-    mode = {"compile": "torch.compile", "compile-max": "torch.compile max-autotune"}.get(name)
-    found = eager.propose(context) if mode is None else compiled.compiled(context, [mode])
-    return next(iter(found)).with_(name=name)
+    """Return the baseline `name`. Raises baselines.Skipped where there is none here."""
+    return peers.candidate(name, Context(problem=problem, workload=workload, device=machine.kind, budget_s=0.0))
 
 
 def source_digests(problems: Iterable[Problem], machine: Device) -> dict[str, str]:
     """Return the digests of the sources of those of `problems` that are operators of the library, by name."""
     names = [p.name for p in problems if p.name in ops.names() and p is ops.get(p.name)]
     return {name: ops.source_digest(name, machine.arch) for name in names}
-
-
-def store(result: BenchResult, folder: Path) -> None:
-    """Write `result` into `folder`, for `--compare` and for people."""
-    (folder / BENCH_FILE).write_text(result.to_json(indent=1) + "\n")
-    (folder / BENCH_PAGE).write_text(render(view_of(result)), encoding="utf-8")
-
-
-def stored_rows(path: str | Path) -> dict[tuple[str, ...], BenchRow]:
-    """Return the timed rows of a result that `bench` stored in the file or folder `path`, by what they are of."""
-    file = Path(path) / BENCH_FILE if Path(path).is_dir() else Path(path)
-    try:
-        rows = BenchResult.from_json(file.read_text()).rows
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
-    except (ValueError, json.JSONDecodeError):
-        raise InputError(f"{file} is no result of: tilewright bench --out DIR") from None
-    return {(r.op, r.impl, r.workload, r.device): r for r in rows if r.median_s}
-
-
-def compared(a: BenchRow, b: BenchRow) -> ComparedRow:
-    """Compare two rows by what their intervals leave open; runs at different times cannot be paired."""
-    assert a.median_s and b.median_s and a.ci_low_s and a.ci_high_s and b.ci_low_s and b.ci_high_s
-    low, high = b.ci_low_s / a.ci_high_s, b.ci_high_s / a.ci_low_s
-    return ComparedRow(
-        op=a.op,
-        impl=a.impl,
-        workload=a.workload,
-        device=a.device,
-        a_s=a.median_s,
-        b_s=b.median_s,
-        ratio=b.median_s / a.median_s,
-        ci_low=low,
-        ci_high=high,
-        verdict=_verdict(low, high),
-    )
-
-
-def _verdict(low: float, high: float) -> Literal["faster", "level", "slower", "unclear"]:
-    if high < 1:
-        return "faster"
-    if low > LEVEL_RATIO:
-        return "slower"
-    return "level" if high <= LEVEL_RATIO else "unclear"

@@ -169,7 +169,7 @@ def bench(
     from . import api
 
     if compare:
-        _finish(lambda: api.compare(*compare), "comparison", json)
+        _finish(lambda: api.compare(*compare, out=out), "comparison", json)
     if not targets:
         raise UsageError("bench needs a TARGET: tilewright bench rms_norm, or --compare A.json B.json")
     names = tuple(b.strip() for b in baseline.split(",") if b.strip())

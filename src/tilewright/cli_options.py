@@ -26,7 +26,8 @@ Tier = Annotated[str | None, Option(metavar="T", help="screen (quick, not timed)
 Archs = Annotated[str, Option("--target", metavar="ARCHS", help="Cross-compile too: sm_80,sm_90,sm_100,gfx942.")]
 Replay = Annotated[int | None, Option(metavar="SEED", help="Judge again with the inputs of a logged seed.")]
 OneWorkload = Annotated[str | None, Option("--workload", metavar="W", help="One workload, by its name.")]
-Baselines = Annotated[str, Option("--baseline", metavar="NAMES", help="What to compare with.")]
+_BASELINES = "What to compare with: eager, compile, compile-max, vendor, liger, quack; with commas."
+Baselines = Annotated[str, Option("--baseline", metavar="NAMES", help=_BASELINES)]
 ExportTo = Annotated[str, Option("--to", metavar="F", help="kernelbench, flashinfer, sol or gpumode.")]
 ExportOut = Annotated[str | None, Option("-o", "--out", metavar="PATH", help="A folder, or a file for the candidate.")]
 Out = Annotated[str | None, Option("--out", metavar="DIR", help="Keep what was found in this folder.")]

@@ -13,6 +13,7 @@ from .verify.static_screen import Suspicion
 from .verify.verdict import ErrorMap, RuleCheck
 
 PASSED = str(Status.PASSED)
+SKIPPED = "SKIPPED"  # of a baseline that there is none of here
 Compared = Literal["faster", "level", "slower", "unclear", "not comparable"]
 
 
@@ -79,7 +80,10 @@ class BenchRow(Noun):
 
     On a GPU the times are of the kernels, in the cool state; `sustained_s` is the median under continuous load,
     `host_s` what one call costs the host, `kernel_s` the time in which `kernels` ran, by CUPTI, and `clocks` the GPU's
-    state."""
+    state.
+
+    `calls` is the workload's relative number of calls, `dtype` its own, `samples_s` every sample; `limiter`,
+    `bytes_moved`, `flops`, `ceilings` and `bound_derivation` are those of the bound (bound.Bound)."""
 
     op: str
     impl: str
@@ -105,13 +109,42 @@ class BenchRow(Noun):
     kernels: tuple[str, ...] = ()
     sustained_s: float | None = None
     clocks: dict[str, JsonValue] | None = None
+    calls: float = 1.0
+    dtype: str = ""
+    samples_s: tuple[float, ...] = ()
+    limiter: str = ""
+    bytes_moved: int = 0
+    flops: int = 0
+    ceilings: dict[str, float] = {}
+    bound_derivation: str = ""
+
+
+class Score(Noun):
+    """What one implementation is worth over all workloads of its operator, of which `verified` of `workloads` passed
+    and have `call_share` of the calls. `fraction_of_bound` and `speedup` are geometric means over those, weighted by
+    calls; `fast_1` is the share of all workloads on which it is faster than each baseline; `sol_score` the mean over
+    all against `sol_baseline`, with the achievable bound as the limit, failures as 0; `notes` explain its corners."""
+
+    op: str
+    impl: str
+    workloads: int
+    verified: int
+    call_share: float
+    fraction_of_bound: float | None = None
+    speedup: dict[str, float] = {}
+    fast_1: dict[str, float] = {}
+    sol_score: float | None = None
+    sol_baseline: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class BenchResult(Noun):
-    """Rows in the order asked for, and the environment they were measured in. `source_digests` are those of the
-    operators at the time, by name (ops.source_digest), so that figures of other sources are known for what they are."""
+    """Rows in the order asked for, scores over the workloads of each operator, and the environment they were measured
+    in. `source_digests` are those of the operators at the time, by name (ops.source_digest), so that figures of other
+    sources are known for what they are."""
 
     rows: tuple[BenchRow, ...]
+    scores: tuple[Score, ...] = ()
     environment: dict[str, JsonValue] = {}
     source_digests: dict[str, str] = {}
     notes: tuple[str, ...] = ()
@@ -122,7 +155,8 @@ class BenchResult(Noun):
 
 
 class ComparedRow(Noun):
-    """One row of two stored results: the ratio of times, b over a, with the interval that both intervals allow."""
+    """One row of two stored results: the ratio of times, b over a, with the interval that both intervals allow. `why`
+    says what makes the two not comparable: fields of the environment, or how they were measured."""
 
     op: str
     impl: str
@@ -134,19 +168,25 @@ class ComparedRow(Noun):
     ci_low: float
     ci_high: float
     verdict: Compared
+    why: str = ""
 
 
 class ComparisonResult(Noun):
-    """Two stored results side by side. `missing` names rows that only one of them has."""
+    """Two stored results side by side. `missing` names rows that only one of them has a time for, `differs` the fields
+    of the environment that decide times and are not the same, as (in a, in b); `notes` say what failed or is stale."""
 
     a: str
     b: str
     rows: tuple[ComparedRow, ...]
     missing: tuple[str, ...] = ()
+    differs: dict[str, tuple[str, str]] = {}
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        return 1 if any(row.verdict == "slower" for row in self.rows) else 0
+        """1 where a row is slower, and where there are rows and none of them can be compared."""
+        verdicts = [row.verdict for row in self.rows]
+        return 1 if "slower" in verdicts or (verdicts and set(verdicts) == {"not comparable"}) else 0
 
 
 class CeilingRow(Noun):

@@ -10,12 +10,15 @@ from rich.markup import escape
 
 from . import units
 from .results import (
+    PASSED,
+    SKIPPED,
     BenchResult,
     CheckResult,
     ComparisonResult,
     ExportResult,
     OperatorsResult,
     ReportResult,
+    Score,
     ValidationResult,
 )
 from .show_device import device, device_comparison
@@ -75,7 +78,8 @@ def check(result: CheckResult) -> None:
     for point in result.weak:
         out.print(f"[{_BAD}]weak problem:[/] {escape(point)}")
     for s in result.suspicions:
-        out.print(f"[{_DIM}]line {s.line}, {s.rule}: {escape(s.text)} ({escape(s.reason)}); decides nothing[/]")
+        where = f"line {s.line}, " if s.line else ""
+        out.print(f"[{_DIM}]{where}{escape(s.rule)}: {escape(s.text)} ({escape(s.reason)}); decides nothing[/]")
     seed = f"; replay with --replay {result.seed}" if result.seed is not None else ""
     sandbox = f"sandbox {result.sandbox}" if result.sandbox else "no call was made"
     out.print(f"[{_DIM}]{result.device}, tier {result.tier}, {sandbox}{seed}[/]")
@@ -147,15 +151,47 @@ def bench(result: BenchResult) -> None:
         fraction = units.percent(row.fraction_of_bound)
         name = f"[{_DIM}]{row.impl}[/]" if row.baseline else row.impl
         cells = [row.op, name, row.workload, _status(row.status), units.seconds(row.median_s), interval, fraction]
-        rows.append([*cells, *speedups])
-    passed = all(row.status == "PASSED" for row in result.rows)
+        if row.status != SKIPPED:
+            rows.append([*cells, *speedups])
+    passed = all(row.status in (PASSED, SKIPPED) for row in result.rows)
     optional = [_INTERVAL, *(["verdict"] if passed else []), *reversed(columns[7:])]
     grouped(out, columns, rows, columns[4:], optional)
+    skipped: dict[str, list[str]] = {}
     for row in result.rows:
-        if row.detail:
+        if row.status == SKIPPED:
+            skipped.setdefault(row.detail, []).append(row.op)
+    for detail, ops in skipped.items():
+        out.print(f"  [yellow]{SKIPPED}[/] for {', '.join(dict.fromkeys(ops))}: {escape(detail)}")
+    for row in result.rows:
+        if row.detail and row.status != SKIPPED:
             out.print(f"  {row.op} {row.impl} {row.workload}: {escape(row.detail)}")
+    scores(out, result.scores)
     for note in result.notes:
         out.print(f"[{_DIM}]{escape(note)}[/]")
+
+
+def scores(out: Console, found: Sequence[Score]) -> None:
+    """What each implementation is worth over the workloads of its operator, and the corners of its score."""
+    if not found:
+        return
+    bases = list(dict.fromkeys(name for score in found for name in score.speedup))
+    columns = ["operator", "impl", "verified", "of bound", *(f"vs {b}, faster on" for b in bases), "SOL score"]
+    rows = [
+        [
+            score.op,
+            score.impl,
+            f"{score.verified} of {score.workloads}",
+            units.percent(score.fraction_of_bound),
+            *(f"{units.times(score.speedup.get(b))}, {units.percent(score.fast_1.get(b))}" for b in bases),
+            _number(score.sol_score),
+        ]
+        for score in found
+    ]
+    out.print("\n[bold]over the workloads of each operator[/], geometric means by number of calls")
+    grouped(out, columns, rows, columns[2:], columns[-2:3:-1])
+    for score in found:
+        for note in score.notes:
+            out.print(f"[{_DIM}]SOL score of {escape(f'{score.op} {score.impl} on {note}')}[/]")
 
 
 def comparison(result: ComparisonResult) -> None:
@@ -169,8 +205,15 @@ def comparison(result: ComparisonResult) -> None:
         rows.append([r.op, r.impl, r.workload, r.device, *times, verdict])
     columns = ["operator", "impl", "workload", "device", "a", "b", "b / a", "interval", "b is"]
     table(out, columns, rows, numbers=("a", "b", "b / a", "interval"))
+    for field, (a, b) in result.differs.items():
+        out.print(f"[yellow]not comparable:[/] {escape(field)} was {escape(a)} and is {escape(b)}")
+    others = [r for r in result.rows if r.why and not result.differs]
+    for r in others:
+        out.print(f"[yellow]not comparable:[/] {escape(f'{r.op} {r.impl} {r.workload}: {r.why}')}")
     for name in result.missing:
-        out.print(f"[{_DIM}]only in one of them: {escape(name)}[/]")
+        out.print(f"[{_DIM}]timed in one of them only: {escape(name)}[/]")
+    for note in result.notes:
+        out.print(f"[yellow]{escape(note)}[/]")
 
 
 def optimize(result: Any) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of the page: times against the bound, the roofline, the samples, the progress of the search.
+"""The pictures of the page: times against the bound, the samples, the progress of the search.
 
 Each takes view data and returns one SVG, or an empty string where there is nothing to draw. Every mark has a title that
 a pointer shows. Values outside of a picture's range are counted in words, never moved into it.
@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from .. import units
 from .svg import Scale, axis_x, axis_y, dot, figure, line, path, spread, tag, text
-from .view import PointView, RoofView, RowView, WorkloadView
+from .view import PointView, RowView, WorkloadView
 
 WIDTH = 480
 MOST_ROWS = 14
@@ -58,8 +58,8 @@ def shown_rows(workload: WorkloadView) -> list[RowView]:
 
 def _time_row(row: RowView, scale: Scale, y: float) -> list[Markup]:
     assert row.median_s is not None
-    kind, title = _kind(row), _title(row)
-    marks = [text(_LABEL, y + 4, _short(row.name, 16), f"name {kind}", "end")]
+    kind, title = kind_of(row), title_of(row)
+    marks = [text(_LABEL, y + 4, short(row.name, 16), f"name {kind}", "end")]
     if row.low_s and row.high_s:
         marks.append(line(scale(row.low_s), y, scale(row.high_s), y, f"interval {kind}"))
     marks.append(dot(scale(row.median_s), y, 4.5, f"dot {kind}", title))
@@ -67,105 +67,19 @@ def _time_row(row: RowView, scale: Scale, y: float) -> list[Markup]:
     return marks
 
 
-def _kind(row: RowView) -> str:
+def kind_of(row: RowView) -> str:
     if row.winner:
         return "winner"
     return "baseline" if row.role == "baseline" else ("other" if row.passed else "failed")
 
 
-def _title(row: RowView) -> str:
+def title_of(row: RowView) -> str:
     interval = f" [{units.seconds(row.low_s)}, {units.seconds(row.high_s)}]" if row.low_s and row.high_s else ""
     return f"{row.name}: {units.seconds(row.median_s)}{interval}, {units.percent(row.fraction)} of bound, {row.status}"
 
 
-def _short(name: str, most: int) -> str:
+def short(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def roofline(workloads: Sequence[WorkloadView], roof: RoofView | None) -> Markup | str:
-    """Achieved rate over arithmetic intensity, both by logarithm, under this device's ceilings."""
-    points = [
-        (w.flops / w.bytes_moved, w.flops / r.median_s, r, w)
-        for w in workloads
-        if w.flops and w.bytes_moved
-        for r in shown_rows(w)
-        if r.median_s
-    ]
-    if roof is None or not points:
-        return ""
-    peak = max(roof.compute.values(), default=0.0) or max(y for _, y, _, _ in points)
-    knees = [peak / rate for rate in (roof.memory_bytes_per_s, roof.cache_bytes_per_s) if rate]
-    spots = [*knees, *(p[0] for p in points)]
-    low_x, high_x = min(spots) / 6, max(spots) * 6
-    slowest, fastest = min(p[1] for p in points), max(p[1] for p in points)
-    top, bottom, left, right = 14.0, 268.0, 48.0, WIDTH - 4.0
-    x = Scale(low_x, high_x, left, right, log=True)
-    floor = min(slowest, low_x * roof.memory_bytes_per_s * 2) / 2
-    y = Scale(floor, max(peak, fastest) * 2.2, bottom, top, log=True)
-    marks = axis_x(x, top, bottom, _intensity) + axis_y(y, left, right, lambda v: units.ticks(v, ""), 5)
-    marks += [text(right, bottom + 32, "flop per byte that must move", "tick", "end"), text(2, 9, "flop/s", "tick")]
-    marks += _ceilings(roof, x, y, peak)
-    marks += [line(x(i), top, x(i), bottom, "guide") for i in sorted({p[0] for p in points})]
-    marks += _roof_points(points, x, y, top, bottom)
-    return figure(WIDTH, 306, f"Roofline: {len(points)} measured points under the ceilings of this device", marks)
-
-
-def _intensity(value: float) -> str:
-    return f"{value:g}"
-
-
-def _ceilings(roof: RoofView, x: Scale, y: Scale, peak: float) -> list[Markup]:
-    marks = []
-    slopes = [("memory", roof.memory_bytes_per_s)]
-    if roof.cache_bytes_per_s:
-        slopes.append(("cache", roof.cache_bytes_per_s))
-    for name, rate in slopes:
-        start = max(x.low, y.low / rate)
-        if rate * start >= peak:  # the whole line would lie above the highest ceiling
-            continue
-        points = [(x(start), y(start * rate)), (x(peak / rate), y(peak))]
-        marks.append(path(points, f"roof {name}"))
-        (x1, y1), (x2, y2) = points
-        marks.append(_along(x1, y1, x2, y2, f"{name} {units.bandwidth(rate)}"))
-    distinct: list[tuple[str, float]] = []
-    for dtype, rate in sorted(roof.compute.items(), key=lambda item: -item[1]):
-        if all(abs(y(rate) - y(other)) > 13 for _, other in distinct) and rate > y.low:
-            distinct.append((dtype, rate))
-    for dtype, rate in distinct:
-        knee = max(x.low, rate / roof.memory_bytes_per_s)
-        marks.append(line(x(knee), y(rate), x.end, y(rate), "roof compute"))
-        words = f"{dtype} {units.operations(rate, 'flop/s')}"
-        marks.append(text(x.end - 2, y(rate) - 5, words, "roof-label", "end"))
-    return marks
-
-
-def _along(x1: float, y1: float, x2: float, y2: float, words: str) -> Markup:
-    """Text just above the line from (x1, y1) to (x2, y2), turned with it."""
-    angle = math.degrees(math.atan2(y2 - y1, x2 - x1))
-    x, y = x1 + 0.06 * (x2 - x1), y1 + 0.06 * (y2 - y1)
-    return tag(
-        "text", words, x=0.0, y=-5.0, class_="roof-label", transform=f"translate({x:.1f} {y:.1f}) rotate({angle:.1f})"
-    )
-
-
-def _roof_points(
-    points: Sequence[tuple[float, float, RowView, WorkloadView]], x: Scale, y: Scale, top: float, bottom: float
-) -> list[Markup]:
-    marks, named = [], []
-    for intensity, rate, row, workload in sorted(points, key=lambda p: p[2].winner):
-        title = f"{_title(row)}, {units.operations(rate, 'flop/s')} on {workload.name}"
-        marks.append(dot(x(intensity), y(rate), 4.5 if row.winner else 3.5, f"dot {_kind(row)}", title))
-        if row.winner or row.role == "baseline":
-            named.append((x(intensity), y(rate), row))
-    several = len({p[3].name for p in points}) > 1
-    if not several:  # names fit beside one column of points only
-        places = spread([at for _, at, _ in named], 13, top + 6, bottom - 4)
-        for (px, py, row), at in zip(named, places):
-            flip = px > 0.68 * WIDTH
-            marks.append(line(px + (-6 if flip else 6), py, px + (-14 if flip else 14), at, "leader"))
-            end = "end" if flip else "start"
-            marks.append(text(px + (-17 if flip else 17), at + 4, _short(row.name, 26), f"name {_kind(row)}", end))
-    return marks
 
 
 def samples(workload: WorkloadView, most: int = 7) -> Markup | str:
@@ -190,11 +104,11 @@ def samples(workload: WorkloadView, most: int = 7) -> Markup | str:
 
 
 def _strip(row: RowView, scale: Scale, y: float) -> list[Markup]:
-    kind, middle = _kind(row), row.median_s or statistics.median(row.samples_s)
+    kind, middle = kind_of(row), row.median_s or statistics.median(row.samples_s)
     offsets = [s / middle - 1 for s in row.samples_s]
     inside = [v for v in offsets if scale.low <= v <= scale.high]
     every = max(1, math.ceil(len(inside) / 400))  # more dots than that add bytes, not information
-    marks = [text(_LABEL, y + 4, _short(row.name, 16), f"name {kind}", "end")]
+    marks = [text(_LABEL, y + 4, short(row.name, 16), f"name {kind}", "end")]
     if row.low_s and row.high_s:
         left, right = (min(max(scale(t / middle - 1), scale.start), scale.end) for t in (row.low_s, row.high_s))
         marks.append(tag("rect", x=left, y=y - 12, width=max(1.5, right - left), height=24.0, class_=f"band {kind}"))
@@ -202,7 +116,7 @@ def _strip(row: RowView, scale: Scale, y: float) -> list[Markup]:
         jitter = ((i * 0.618034) % 1.0 - 0.5) * 17  # golden ratio steps: even cover without chance
         marks.append(tag("circle", cx=float(scale(value)), cy=float(y + jitter), r=1.5, class_=f"sample {kind}"))
     stroke = line(scale(0.0), y - 12, scale(0.0), y + 12, f"median {kind}")
-    marks.append(tag("g", tag("title", _title(row)), stroke))
+    marks.append(tag("g", tag("title", title_of(row)), stroke))
     if beyond := sum(v > scale.high for v in offsets):
         words = f"{beyond} slower"
         marks.append(text(WIDTH, y + 4, words, "tick", "end"))
@@ -225,14 +139,14 @@ def progress(points: Sequence[PointView], workload: WorkloadView | None) -> Mark
     marks += [text(x(tick), rug + 28, f"{tick:g} s", "tick", "middle") for tick in x.ticks(6)]
     places = spread([y(t) for _, t, _ in lines], 13, top, bottom)
     for (name, value, cls), at in zip(lines, places):
-        marks += [line(left, y(value), right, y(value), cls), text(right + 5, at + 4, _short(name, 14), f"{cls}-label")]
+        marks += [line(left, y(value), right, y(value), cls), text(right + 5, at + 4, short(name, 14), f"{cls}-label")]
     marks.append(path(_steps(timed, x, y), "best"))
-    marks += [dot(x(p.at_s), y(p.time_s or 0.0), 2.6, "dot try", _point_title(p)) for p in timed]
+    marks += [dot(x(p.at_s), y(p.time_s or 0.0), 2.6, "dot try", _pointtitle_of(p)) for p in timed]
     failed = [p for p in points if p.status != "PASSED"]
     for p in failed:
         cls = "infra" if p.status == "INFRA_ERROR" else "failed"
         marks.append(
-            tag("g", tag("title", _point_title(p)), line(x(p.at_s), rug - 5, x(p.at_s), rug + 5, f"rug {cls}"))
+            tag("g", tag("title", _pointtitle_of(p)), line(x(p.at_s), rug - 5, x(p.at_s), rug + 5, f"rug {cls}"))
         )
     marks.append(text(left - 7, rug + 4, "failed", "tick", "end"))
     marks.append(text(right + 5, rug + 4, f"{len(failed)} of {len(points)}", "tick"))
@@ -261,7 +175,7 @@ def _steps(timed: Iterable[PointView], x: Scale, y: Scale) -> list[tuple[float, 
     return [*corners, (x.end, y(best))]
 
 
-def _point_title(point: PointView) -> str:
+def _pointtitle_of(point: PointView) -> str:
     time = units.seconds(point.time_s) if point.time_s else point.status
     return f"{point.name or 'candidate'}: {time} at {point.at_s:.1f} s" + (
         f", by {point.origin}" if point.origin else ""

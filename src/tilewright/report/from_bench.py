@@ -5,29 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import units
-from ..results import PASSED, BenchResult, BenchRow
+from ..results import PASSED, SKIPPED, BenchResult, BenchRow, Score
 from .from_store import lines_of
-from .view import RowView, RunView, WorkloadView
+from .stale import stale
+from .view import RoofView, RowView, RunView, TableView, WorkloadView
 
 
 def view_of(result: BenchResult) -> RunView:
     """Return the view of `result`, its rows grouped by operator and workload."""
     groups: dict[tuple[str, str], list[BenchRow]] = {}
-    for row in result.rows:
+    present = [row for row in result.rows if row.status != SKIPPED]
+    for row in present:
         groups.setdefault((row.op, row.workload), []).append(row)
     ops = list(dict.fromkeys(row.op for row in result.rows))
-    failed = [row for row in result.rows if not row.verified]
+    failed = [row for row in present if not row.verified]
+    skipped = dict.fromkeys(f"{r.op}: {r.detail}" for r in result.rows if r.status == SKIPPED)
     about = result.environment
     return RunView(
         kind="bench",
         title=", ".join(ops) or "bench",
         status=f"{len(failed)} NOT VERIFIED" if failed else "VERIFIED",
-        summary=f"{len(result.rows)} rows: {_count(ops, 'operator')} on {_count(list(groups), 'workload')}",
+        summary=f"{len(present)} rows: {_count(ops, 'operator')} on {_count(list(groups), 'workload')}",
         device=", ".join(str(about[key]) for key in ("device", "device_arch") if about.get(key)),
         workloads=tuple(_workload(op, name, rows) for (op, name), rows in groups.items()),
-        measured=tuple(_measured(result.rows)),
+        roof=_roof(present),
+        measured=tuple(_measured(present)),
         environment=tuple(lines_of(about)),
-        notes=(*(f"{r.op} {r.impl} on {r.workload}: {r.detail}" for r in failed if r.detail), *result.notes),
+        notes=(
+            *(f"{r.op} {r.impl} on {r.workload}: {r.detail}" for r in failed if r.detail),
+            *(f"skipped: {line}" for line in skipped),
+            *result.notes,
+        ),
+        tables=(_scores(result.scores),) if result.scores else (),
+        stale=tuple(stale(about, result.source_digests)),
     )
 
 
@@ -45,13 +55,58 @@ def _workload(op: str, name: str, rows: Sequence[BenchRow]) -> WorkloadView:
             high_s=row.ci_high_s,
             fraction=row.fraction_of_bound,
             speedup=row.speedup,
+            samples_s=row.samples_s,
             detail=row.detail,
         )
         for row in rows
     )
     first = next((r for r in rows if r.bound_s), rows[0])
     state = next((f"{r.state} inputs" for r in rows if r.state), "")
-    return WorkloadView(f"{op} · {name}", views, state=state, bound_s=first.bound_s, quality=first.bound_quality)
+    return WorkloadView(
+        f"{op} · {name}",
+        views,
+        state=state,
+        bound_s=first.bound_s,
+        limiter=first.limiter,
+        quality=first.bound_quality,
+        derivation=first.bound_derivation,
+        bytes_moved=first.bytes_moved or None,
+        flops=first.flops or None,
+        op=op,
+        weight=first.calls,
+    )
+
+
+def _roof(rows: Sequence[BenchRow]) -> RoofView | None:
+    """The ceilings under which all rows lie: the fastest memory that any of them met, and the matrix rates."""
+    found = [dict(row.ceilings) for row in rows if row.ceilings.get("memory")]
+    if not found:
+        return None
+    memory = max(ceilings.pop("memory") for ceilings in found)
+    cache = max((c for c in (ceilings.pop("cache", 0.0) for ceilings in found) if c > memory), default=None)
+    used = {row.dtype for row in rows}
+    return RoofView(memory, {d: rate for d, rate in found[0].items() if d in used} or found[0], cache)
+
+
+def _scores(scores: Sequence[Score]) -> TableView:
+    """Scores over the workloads of each operator, one line per implementation."""
+    bases = list(dict.fromkeys(name for score in scores for name in score.speedup))
+    against = next((score.sol_baseline for score in scores if score.sol_baseline), "")
+    rows = [
+        (
+            score.op,
+            score.impl,
+            f"{score.verified} of {score.workloads}",
+            units.percent(score.fraction_of_bound),
+            *(f"{units.times(score.speedup.get(b))}, {units.percent(score.fast_1.get(b))}" for b in bases),
+            units.MISSING if score.sol_score is None else f"{score.sol_score:.2f}",
+        )
+        for score in scores
+    ]
+    note = "Geometric means over what passed, weighted by calls; then the share of all workloads on which it is faster."
+    sol = f" SOL score against {against}, 0.5 at its time and 1 at the bound; failures count as 0." if against else ""
+    columns = ("operator", "candidate", "verified", "of bound", *(f"× {b}, faster on" for b in bases), "SOL score")
+    return TableView("Over all workloads", note + sol, columns, tuple(rows))
 
 
 def _measured(rows: Sequence[BenchRow]) -> Iterable[tuple[str, str]]:

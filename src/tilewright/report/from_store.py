@@ -14,6 +14,7 @@ from ..candidate import Status
 from ..optimize.history import History, replay
 from ..record import Event, Record, Store
 from ..verify.error_map import shade
+from .stale import stale
 from .view import CellView, FailureView, MapView, PointView, RoofView, RowView, RunView, WorkloadView
 
 _UNCONTROLLED = ("printed", "proof", "compiled", "suspicions")  # long or nested facts that the page has no use for
@@ -75,6 +76,7 @@ def view_of(folder: str | PathLike[str]) -> RunView:
         environment=tuple(lines_of(config.get("environment") or {})),
         failures=_failures(history.records.values()),
         notes=tuple(run.result.get("notes") or history.notes),
+        stale=tuple(stale(config.get("environment") or {}, run.result.get("source_digests") or {})),
     )
 
 

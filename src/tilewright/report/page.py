@@ -13,8 +13,11 @@ import jinja2
 from markupsafe import Markup, escape
 
 from .. import __version__, units
+from ..scores import geometric_mean
 from . import charts, highlight
+from .bench_pictures import sizes
 from .from_store import view_of
+from .roofline import roofline
 from .svg import style
 from .view import RowView, RunView, WorkloadView
 
@@ -43,8 +46,9 @@ def render(run: RunView | str | PathLike[str]) -> str:
         css=Markup(style("page.css") + style("picture.css")),
         figures=_figures(run, first),
         sections=[_section(w) for w in run.workloads],
-        roofline=charts.roofline(run.workloads, run.roof),
+        roofline=roofline(run.workloads, run.roof),
         progress=charts.progress(run.points, first),
+        sizes=[(op, p) for op in dict.fromkeys(w.op for w in run.workloads) if op and (p := sizes(run.workloads, op))],
         source=highlight.python(run.source),
         failed=sum(len(f.names) for f in run.failures),
         version=__version__,
@@ -73,16 +77,13 @@ def _figures(run: RunView, workload: WorkloadView | None) -> list[_Figure]:
 
 def _aggregates(workloads: Sequence[WorkloadView]) -> list[_Figure]:
     """Geometric means over workloads; a workload without a winner is counted in the note, not left out of sight."""
-    winners = [w.winner for w in workloads]
-    names = dict.fromkeys(n for w in workloads for n in w.baselines)
     found = []
-    for name in names:
-        ratios = [r.speedup.get(name) for r in winners if r]
-        known = [r for r in ratios if r]
-        if known:
-            mean = math.exp(sum(map(math.log, known)) / len(known))
-            note = f"geometric mean, {len(known)} of {len(workloads)} workloads"
-            found.append(_Figure(f"over {name}", units.times(mean), note))
+    for name in dict.fromkeys(n for w in workloads for n in w.baselines):
+        ratios = [w.winner.speedup.get(name) if w.winner else None for w in workloads]
+        mean = geometric_mean(ratios, [w.weight for w in workloads])
+        if mean.value is not None:
+            note = f"geometric mean by calls, {mean.known} of {mean.total} workloads"
+            found.append(_Figure(f"over {name}", units.times(mean.value), note))
     return found
 
 

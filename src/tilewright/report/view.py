@@ -37,7 +37,8 @@ class RowView:
 
 @dataclass(frozen=True)
 class WorkloadView:
-    """One workload and every implementation that was timed on it. `bytes_moved` and `flops` are the least work."""
+    """One workload and every implementation that was timed on it. `bytes_moved` and `flops` are the least work,
+    `weight` the relative number of calls."""
 
     name: str
     rows: tuple[RowView, ...]
@@ -51,6 +52,8 @@ class WorkloadView:
     derivation: str = ""
     bytes_moved: int | None = None
     flops: int | None = None
+    op: str = ""
+    weight: float = 1.0
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -89,6 +92,16 @@ class RoofView:
 
 
 @dataclass(frozen=True)
+class TableView:
+    """A table as it is shown: its heading, a note under it, the column heads and rows of words."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class CellView:
     """One cell of a map: its shade, 0 to 4 (3 and 4 are faults), and what it says in words."""
 
@@ -118,7 +131,7 @@ class FailureView:
 class RunView:
     """One page. `status` is the verdict of the winner, or why there is none; `measured`, `environment` and `facts`
     are (what, value) lines: how it was measured, where, and what is known of the winning kernel. `notes` are what the
-    run says of itself: what was declined, left out, or fell back."""
+    run says of itself: what was declined, left out, or fell back; `stale` says what of it holds no longer."""
 
     title: str
     status: str
@@ -139,3 +152,5 @@ class RunView:
     environment: tuple[tuple[str, str], ...] = ()
     failures: tuple[FailureView, ...] = ()
     notes: tuple[str, ...] = ()
+    tables: tuple[TableView, ...] = ()
+    stale: tuple[str, ...] = ()

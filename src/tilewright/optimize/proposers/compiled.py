@@ -19,13 +19,25 @@ BOTH_FROM_S = 40.0
 # CUDA graphs hand out the same buffers at each call, which the judge rightly calls aliased outputs.
 MODES = {"torch.compile": "default", "torch.compile max-autotune": "max-autotune-no-cudagraphs"}
 
-_PROOF = '''
+# More shapes than any problem has; a judge alone calls a candidate with dozens.
+RECOMPILE_LIMIT = 1 << 16
+
+_PROOF = f'''
+
+import torch._dynamo
+
+torch._dynamo.config.recompile_limit = {RECOMPILE_LIMIT}
+torch._dynamo.config.accumulated_recompile_limit = {RECOMPILE_LIMIT}
+
 
 def proof():
-    """Return Dynamo's counts of compiled graphs and of graph breaks."""
+    """Return Dynamo's counts of compiled graphs and of graph breaks, and how many shapes it may compile for."""
+    from torch._dynamo import config
     from torch._dynamo.utils import counters
 
-    return {"unique_graphs": counters["stats"]["unique_graphs"], "graph_breaks": sum(counters["graph_break"].values())}
+    graphs, breaks = counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
+    limit = min(config.recompile_limit, config.accumulated_recompile_limit)
+    return {{"unique_graphs": graphs, "graph_breaks": breaks, "recompile_limit": limit}}
 '''
 
 _MODULE = """
@@ -65,3 +77,15 @@ def compiled(context: Context, names: Iterable[str]) -> Iterable[Candidate]:
         else:
             text, called = source + _FUNCTION % (entry, mode), "compiled"
         yield Candidate(name=name, source=text + _PROOF, entry=called, kind=context.problem.kind, origin="compiled")
+
+
+def fell_back(proof: object) -> str:
+    """Say how a compiled baseline ran eagerly after all, by what its `proof()` gave; "" if it did compile."""
+    if not isinstance(proof, dict):
+        return "it gave no proof that torch.compile compiled it"
+    graphs, breaks = proof.get("unique_graphs", 0), proof.get("graph_breaks", 0)
+    if not graphs or breaks:
+        return f"torch.compile fell back to eager: {graphs} graphs compiled, {breaks} graph breaks"
+    if proof.get("recompile_limit", 0) <= graphs:
+        return f"torch.compile fell back to eager: {graphs} graphs, and no more than that are compiled"
+    return ""
