@@ -12,15 +12,14 @@ import torch
 from torch import nn
 
 import tilewright
-from kineto import BF16, GPU_TRACE, op
+from kineto import BF16, GPU_TRACE, kernel, launch, op
 from tilewright import show_profile
 from tilewright.counting import count_call
 from tilewright.device import Device, Profile
 from tilewright.formats import InputError, load_problem
 from tilewright.problem import Cost
-from tilewright.profile import program, ranking, recorder, saving, script
-from tilewright.profile.bounds import bounded_calls
-from tilewright.profile.call_cost import cost_of_call
+from tilewright.profile import call_cost, program, ranking, recorder, saving, script
+from tilewright.profile.call_cost import cost_of_call, costs_of
 from tilewright.profile.calls import RUN, is_operator, runs_of
 from tilewright.profile.events import events_of, read_trace
 from tilewright.profile.fits import module_for, operator_for
@@ -90,7 +89,8 @@ def row(rows: Any, **fields: Any) -> Any:
 @pytest.fixture(scope="module")
 def gpu_result() -> Any:
     run = runs_of(events_of(GPU_TRACE))[0]
-    seen = recorder.Recording(run=run, sites=(), of_call=(), walls_s=(4e-4,), plain_s=(4e-4,), cuda=0)
+    costs = costs_of(run.calls)
+    seen = recorder.Recording(run=run, sites=(), of_call=(), costs=costs, walls_s=(4e-4,), plain_s=(4e-4,), cuda=0)
     return ranking.result_of(seen, machine("cuda", cache_bytes=1 << 26), "by hand", "run")
 
 
@@ -200,6 +200,18 @@ def test_backward_operators_belong_to_the_module_of_the_forward_ones(result: Any
     assert row(result.modules, module="Tiny", backward=False).path == ""
 
 
+def test_autocast_is_bounded_in_the_dtype_that_it_computes_in() -> None:
+    linear, x = nn.Linear(64, 64), torch.randn(32, 64)
+
+    def call() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return linear(x)
+
+    seen = recorder.record(call, warmup=1, runs=1, say=lambda _: None)
+    (cost,) = [n.cost for c, n in zip(seen.run.calls, seen.costs, strict=True) if c.name == "aten::linear"]
+    assert cost is not None and set(cost.flops) == {"bfloat16"}
+
+
 def test_one_disturbed_run_does_not_show(recording: recorder.Recording) -> None:
     fast, slow = (events_of([op("aten::relu", 10, dur, 2, ([8], "float"))]) for dur in (5, 900))
     runs = [runs_of(events)[0] for events in (fast, slow, fast)]
@@ -249,7 +261,7 @@ def test_arguments_are_read_as_the_profiler_writes_them() -> None:
     ("raw", "why"),
     [
         (op("aten::item", 0, 5, 2, ([], "float")), "host"),
-        (op("aten::no_such_operator", 0, 5, 2, ([8], "float")), "AttributeError"),
+        (op("aten::no_such_operator", 0, 5, 2, ([8], "float")), "no such operator"),
         (op("aten::mm", 0, 5, 2, ([8, 4], "float")), "1 arguments of 2"),
         (op("aten::index.Tensor", 0, 5, 2, ([8, 4], "float"), ([], "")), "`indices`"),
     ],
@@ -259,6 +271,15 @@ def test_what_cannot_be_counted_says_why(raw: dict[str, Any], why: str) -> None:
     found = cost_of_call(first_call(raw))
     assert found.cost is None
     assert why in found.why
+
+
+@pytest.mark.parametrize(("allowed", "dtype"), [(True, "tf32"), (False, "float32")])
+def test_products_that_may_be_tf32_are_bounded_so(allowed: bool, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_cost, "precision_flags", lambda: {"matmul_tf32": allowed})
+    tensors = (([64, 64], "float"), ([64, 64], "float"))
+    raw = [op("aten::mm", 0, 9, 2, *tensors), launch("cudaLaunchKernel", 1, 2, 7, 2), kernel("gemm", 12, 5, 7, 2)]
+    (found,) = costs_of(runs_of(events_of(raw))[0].calls)
+    assert found.cost is not None and found.cost.flops == {dtype: 2 * 64**3}
 
 
 def test_a_list_of_tensors_has_the_dtype_of_the_call_beside_it() -> None:
@@ -271,11 +292,11 @@ def test_a_list_of_tensors_has_the_dtype_of_the_call_beside_it() -> None:
         op("aten::neg", 10, 5, 3, ([8, 4], BF16)),
         op("aten::cat", 20, 5, 4, **listed),
     ]
-    found, memory = bounded_calls(runs_of(events_of(calls))[0], machine())
-    assert (found[2].list_dtype, memory) == ("bfloat16", "warm")
-    assert found[2].counted.cost is not None and found[2].counted.cost.bytes_read == 2 * 2 * 32
-    alone, _ = bounded_calls(runs_of(events_of(calls[2:]))[0], machine())
-    assert alone[0].bound is None and "`tensors`" in alone[0].counted.why
+    cat = costs_of(runs_of(events_of(calls))[0].calls)[2]
+    assert cat.list_dtype == "bfloat16"
+    assert cat.cost is not None and cat.cost.bytes_read == 2 * 2 * 32
+    (alone,) = costs_of(runs_of(events_of(calls[2:]))[0].calls)
+    assert alone.cost is None and "`tensors`" in alone.why
 
 
 def test_what_is_no_operator_is_looked_through() -> None:

@@ -1,15 +1,16 @@
-"""The bounds of all calls of a run: each kind of call is counted once, and bounded by the device's ceilings."""
+"""The bounds of the calls of a run and of its modules, by the device's measured ceilings."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ..bound import Bound, bound
 from ..device import Device
 from ..problem import Cost
-from .call_cost import Counted, cost_of_call, list_dtype
-from .calls import Call, Run
+from .call_cost import Counted
+from .calls import Call
 from .modules import Site
 
 Memory = Literal["cold", "warm"]
@@ -17,14 +18,12 @@ Memory = Literal["cold", "warm"]
 
 @dataclass(frozen=True)
 class Bounded:
-    """A call, what it must do, and the bound of that; `bound` is None where nothing is known of the work. `list_dtype`
-    is the dtype of the tensors in lists, which is taken from the calls around it."""
+    """A call, what it must do, and the bound of that; `bound` is None where nothing is known of the work."""
 
     call: Call
     counted: Counted
     bound: Bound | None
     measured_s: float
-    list_dtype: str = ""
 
     @property
     def recoverable_s(self) -> float | None:
@@ -35,23 +34,22 @@ class Bounded:
         return self.bound.achievable_s if self.bound is not None else None
 
 
-def bounded_calls(run: Run, device: Device) -> tuple[list[Bounded], Memory]:
-    """Return the calls of `run` that did work on `device`, with their bounds, and where their data is taken to be.
+def bounded_calls(calls: Sequence[Call], counted: Sequence[Counted], device: Device) -> tuple[list[Bounded], Memory]:
+    """Return those of `calls` that did work on `device`, with their bounds, and where their data is taken to be.
 
     On a CPU that is every call, and its time its own; on a GPU those that launched something, and its time that of the
     device work. Data is taken to come from the cache where all that a run moves fits into it, else from memory.
     """
-    calls = [c for c in run.calls if device.kind == "cpu" or c.kernels]
-    keys = [(call.name, call.arguments, list_dtype(calls, at)) for at, call in enumerate(calls)]
-    counted = {key: cost_of_call(call, key[2]) for key, call in dict(zip(keys, calls)).items()}
-    costs = [cost for key in keys if (cost := counted[key].cost)]
-    moved = sum(c.bytes_read + c.bytes_written for c in costs)
+    worked = [(c, n) for c, n in zip(calls, counted, strict=True) if device.kind == "cpu" or c.kernels]
+    moved = sum(n.cost.bytes_read + n.cost.bytes_written for _, n in worked if n.cost)
     memory: Memory = "cold" if moved > device.cache_bytes else "warm"
-    bounds = {key: bound_of(one.cost, device, memory) for key, one in counted.items() if one.cost}
+    bounds: dict[str, Bound] = {}
     found = []
-    for key, call in zip(keys, calls):
+    for call, one in worked:
+        if one.cost and one.cost.digest not in bounds:
+            bounds[one.cost.digest] = bound_of(one.cost, device, memory)
         measured_ns = call.host_ns if device.kind == "cpu" else call.device_ns
-        found.append(Bounded(call, counted[key], bounds.get(key), measured_ns / 1e9, key[2]))
+        found.append(Bounded(call, one, bounds[one.cost.digest] if one.cost else None, measured_ns / 1e9))
     return found, memory
 
 

@@ -2,7 +2,7 @@
 
 The call is made again on the meta device, where tensors have shapes, strides and dtypes but no memory, and counted by
 `counting`, which the bounds of problems come from too. What the profiler does not tell (the values in a tensor, texts,
-generators) is left at its default; a call that cannot be made so has no cost, and the reason is kept.
+generators) is left at its default, or empty; a call that cannot be made so has no cost, and the reason is kept.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..counting import count_call
+from ..device.machine import precision_flags
 from ..problem import Cost
 from .calls import Call
 from .events import Arguments
@@ -38,16 +39,18 @@ _DTYPES = {
     "bool": "bool",
 }
 # What waits for, or moves data from, where the machine's ceilings say nothing about it.
+_PRODUCTS = ("mm", "linear", "matmul", "attention")
 _NEAR = 32  # calls, within which the dtype of a list is looked for
 _NO_WORK_OF_THE_DEVICE = ("aten::item", "aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal")
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The cost of a call, or why it has none."""
+    """The cost of a call, or why it has none. `list_dtype` is the dtype that tensors in lists were taken to have."""
 
     cost: Cost | None
     why: str = ""
+    list_dtype: str = ""
 
 
 def dtype_name(profiled: str) -> str:
@@ -55,7 +58,19 @@ def dtype_name(profiled: str) -> str:
     return _DTYPES.get(profiled, "")
 
 
-def list_dtype(calls: Sequence[Call], at: int) -> str:
+def costs_of(calls: Sequence[Call]) -> tuple[Counted, ...]:
+    """Return the cost of each of `calls`, which follow each other; calls of one kind are counted once."""
+    known: dict[tuple[str, Arguments, str, bool], Counted] = {}
+    found = []
+    for at, call in enumerate(calls):
+        key = (call.name, call.arguments, _list_dtype(calls, at), _crosses(call))
+        if key not in known:
+            known[key] = cost_of_call(call, key[2])
+        found.append(known[key])
+    return tuple(found)
+
+
+def _list_dtype(calls: Sequence[Call], at: int) -> str:
     """The dtype of the tensors in the lists of call `at`: that of the nearest call with a tensor of one of their
     shapes; "" where there is none. Calls before it come first, as they made them."""
     shapes = {
@@ -81,24 +96,46 @@ def cost_of_call(call: Call, list_dtype: str = "") -> Counted:
     none."""
     if call.name.split(".")[0] in _NO_WORK_OF_THE_DEVICE:
         return Counted(None, "hands a value to the host")
-    if call.kernels and all(k.copies and "Memset" not in k.name and "DtoD" not in k.name for k in call.kernels):
+    if _crosses(call):
         return Counted(None, "copies between host and device")
     try:
         operator = operator_of(call)
         args, kwargs = arguments_of(operator, call.arguments, list_dtype)
-        return Counted(count_call(operator, args, kwargs))
+        cost = count_call(operator, args, kwargs)
+        return Counted(in_tf32(cost) if call.kernels and _takes_tf32(call) else cost, list_dtype=list_dtype)
     except Exception as error:  # noqa: BLE001  (operators refuse shapes alone in many ways; the row says which)
         return Counted(None, f"{type(error).__name__}: {' '.join(str(error).split())[:120]}")
 
 
+def in_tf32(cost: Cost) -> Cost:
+    """Return `cost` with its float32 products as TF32 ones."""
+    return cost.with_(flops={"tf32" if d == "float32" else d: n for d, n in cost.flops.items()})
+
+
+def _takes_tf32(call: Call) -> bool:
+    """Whether this process lets the GPU compute the float32 products of `call` in TF32."""
+    name, flags = call.name, precision_flags()
+    if "conv" in name:
+        return bool(flags.get("cudnn_tf32"))
+    return any(part in name for part in _PRODUCTS) and bool(flags.get("matmul_tf32"))
+
+
+def _crosses(call: Call) -> bool:
+    """Whether all that `call` did on the device was to move data to or from the host."""
+    return bool(call.kernels) and all(k.name.startswith(("Memcpy HtoD", "Memcpy DtoH")) for k in call.kernels)
+
+
 def operator_of(call: Call) -> Any:
-    """Return the operator with its overload, torch.ops.aten.add.Tensor for "aten::add.Tensor". AttributeError if torch
+    """Return the operator with its overload, torch.ops.aten.add.Tensor for "aten::add.Tensor". LookupError if torch
     has no such operator in this process."""
     import torch
 
     library, _, rest = call.name.partition("::")
     name, _, overload = rest.partition(".")
-    return getattr(getattr(getattr(torch.ops, library), name), overload or "default")
+    try:
+        return getattr(getattr(getattr(torch.ops, library), name), overload or "default")
+    except AttributeError:
+        raise LookupError("torch has no such operator in this process") from None
 
 
 def arguments_of(operator: Any, seen: Arguments, list_dtype: str = "") -> tuple[list[Any], dict[str, Any]]:
@@ -130,6 +167,8 @@ def _value(argument: Any, seen: Arguments, index: int, list_dtype: str) -> Any:
     value = None if "Tensor" in kind or "Generator" in kind else seen.value(index)
     if value is None and argument.has_default_value():
         value = argument.default_value
+    if value is None and kind == "str":
+        value = ""
     if dtype in ("TensorList", *_DTYPES) or (value is None and not kind.startswith("Optional")):
         raise ValueError(f"the profiler does not tell `{argument.name}`, a {kind}")
     return value

@@ -1,8 +1,9 @@
 """Events -> the calls of one run: outermost operators with the device work that they launched, and their modules.
 
 An operator that another operator calls is part of that call: `aten::linear` holds `aten::addmm`, and no time is counted
-twice. Ranges of autograd and annotations are no operators and are looked through. The work on the device belongs to the
-outermost operator that was under way when it was launched, whichever operator inside launched it.
+twice. Where it calls itself with other dtypes, as autocast does, those count. Ranges of autograd and annotations are no
+operators and are looked through. The work on the device belongs to the outermost operator that was under way when it
+was launched, whichever operator inside launched it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ class Kernel:
     end_ns: int
     launch_ns: int | None = None
     first: bool = True
-    copies: bool = False
 
     @property
     def duration_ns(self) -> int:
@@ -36,8 +36,9 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Call:
-    """One outermost call of an operator. `module` is the number of the innermost call of a module around it, -1 for
-    none; `backward` says that it is part of a backward pass, whose module is the one of the forward operation."""
+    """One outermost call of an operator, with the arguments that it computes with. `module` is the number of the
+    innermost call of a module around it, -1 for none; `backward` says that it is part of a backward pass, whose module
+    is the one of the forward operation."""
 
     name: str
     begin_ns: int
@@ -75,9 +76,10 @@ class Run:
 
 @dataclass
 class _Open:
-    """An outermost operator on its way, with the ids of all operators within."""
+    """An outermost operator on its way; its `arguments` are those that it computes with."""
 
     event: Event
+    arguments: Arguments
     module: int
     backward: bool
     kernels: list[Kernel] = field(default_factory=list)
@@ -88,7 +90,7 @@ def runs_of(events: Sequence[Event]) -> list[Run]:
     opened, owner = _outermost(events)
     kernels, loose = _device_work(events, opened, owner)
     calls = [
-        Call(o.event.name, o.event.begin_ns, o.event.end_ns, o.event.arguments, o.module, o.backward, tuple(o.kernels))
+        Call(o.event.name, o.event.begin_ns, o.event.end_ns, o.arguments, o.module, o.backward, tuple(o.kernels))
         for o in opened
     ]
     calls.sort(key=lambda c: c.begin_ns)
@@ -160,8 +162,10 @@ def _walk(events: Iterable[Event], found: list[_Open], owner: dict[int, _Open], 
             if current is None or event.begin_ns >= current.event.end_ns:
                 backward = bool(nodes)
                 module = nodes[-1] if backward else (modules[-1] if modules else -1)
-                current = _Open(event, module, backward)
+                current = _Open(event, event.arguments, module, backward)
                 found.append(current)
+            elif event.name == current.event.name and event.arguments.dtypes != current.arguments.dtypes:
+                current.arguments = event.arguments
             if event.id is not None:
                 owner[event.id] = current
             if not current.backward and event.sequence is not None and event.sequence >= 0:
@@ -211,8 +215,7 @@ def _device_work(
         first = launch is None or launch.correlation not in seen
         if event.correlation is not None:
             seen.add(event.correlation)
-        copies = event.name.startswith(("Memcpy", "Memset"))
-        kernel = Kernel(event.name, event.begin_ns, event.end_ns, launch.begin_ns if launch else None, first, copies)
+        kernel = Kernel(event.name, event.begin_ns, event.end_ns, launch.begin_ns if launch else None, first)
         found.append(kernel)
         home = owner.get(event.id) if event.id else None
         if home is None and launch is not None:

@@ -32,9 +32,14 @@ def operator_for(name: str, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[
 
 def module_for(kind: str) -> str:
     """Return the library operator for a module of class `kind`: LlamaRMSNorm -> rms_norm, Linear -> gemm; or ""."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower().split("_")
+    words = snake_case(kind).split("_")
     ends = ("_".join(words[at:]) for at in range(len(words)) if not _OTHER_MATHEMATICS & set(words[:at]))
     return next((found for found in map(_named, ends) if found), "")
+
+
+def snake_case(kind: str) -> str:
+    """LlamaRMSNorm -> llama_rms_norm."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower()
 
 
 def _named(stem: str) -> str:

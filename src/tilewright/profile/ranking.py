@@ -23,7 +23,7 @@ Shapes = tuple[tuple[int, ...], ...]
 def result_of(recording: Recording, device: Device, target: str, mode: Mode) -> ProfileResult:
     """Return what `recording` says of where time goes on `device`, which is a GPU if the run used one."""
     run = recording.run
-    calls, memory = bounded_calls(run, device)
+    calls, memory = bounded_calls(run.calls, recording.costs, device)
     known = [c for c in calls if c.bound_s is not None]
     return ProfileResult(
         target=target,
@@ -118,7 +118,7 @@ def tensors_of(one: Bounded) -> tuple[Shapes, tuple[str, ...]]:
         if dtype == "TensorList":
             inside = [sizes for sizes in shape if isinstance(sizes, tuple)]
             shapes += inside
-            dtypes += [one.list_dtype] * len(inside)
+            dtypes += [one.counted.list_dtype] * len(inside)
         elif name := dtype_name(dtype):
             shapes.append(tuple(n for n in shape if isinstance(n, int)))
             dtypes.append(name)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .call_cost import Counted, costs_of
 from .calls import RUN, Run, runs_of
 from .events import read_trace
 from .modules import ModuleWatch, Site
@@ -28,13 +29,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recording:
-    """What was seen of one run. `sites` are the modules, `of_call` gives the site of each call of a module; `walls_s`
-    are the lengths of all profiled runs, `plain_s` those of the runs before, without the profiler; `problems` holds,
-    for the sites that were asked for, the module as a problem, or why it cannot be one."""
+    """What was seen of one run. `sites` are the modules, `of_call` gives the site of each call of a module; `costs` are
+    those of the run's operators, counted in the process that knows them; `walls_s` are the lengths of all profiled
+    runs, `plain_s` those of the runs before, without the profiler; `problems` holds, for the sites that were asked for,
+    the module as a problem, or why it cannot be one."""
 
     run: Run
     sites: tuple[Site, ...]
     of_call: tuple[int, ...]
+    costs: tuple[Counted, ...]
     walls_s: tuple[float, ...]
     plain_s: tuple[float, ...] = ()
     threads: int = 1
@@ -142,10 +145,12 @@ def _kept(seen: Any, watch: ModuleWatch, plain: list[float], trace: Path | None)
         events = read_trace(path)
     runs = runs_of(events)
     middle = statistics.median_low(r.wall_ns for r in runs)
+    run = typical(runs, next(r for r in runs if r.wall_ns == middle))
     return Recording(
-        run=typical(runs, next(r for r in runs if r.wall_ns == middle)),
+        run=run,
         sites=tuple(watch.sites),
         of_call=tuple(watch.of_call),
+        costs=costs_of(run.calls),
         walls_s=tuple(r.wall_ns / 1e9 for r in runs),
         plain_s=tuple(plain),
         threads=torch.get_num_threads(),

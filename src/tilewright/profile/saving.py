@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .fits import snake_case
 from .nouns import ModuleTime, ProfileResult
 from .page import render
 from .recorder import Recording
@@ -36,8 +37,7 @@ def save_problems(result: ProfileResult, recording: Recording, folder: Path) -> 
 
 def _stem(row: ModuleTime) -> str:
     """A file name: rms_norm_layers_before."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", row.module).lower()
-    return re.sub(r"\W+", "_", f"{words}_{row.path.replace('*', '')}").strip("_")
+    return re.sub(r"\W+", "_", f"{snake_case(row.module)}_{row.path.replace('*', '')}").strip("_")
 
 
 def store(result: ProfileResult, folder: Path) -> None:

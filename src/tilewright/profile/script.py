@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -82,12 +83,12 @@ def record_script(
 
 
 def _ended(command: list[str]) -> int:
-    """Run `command` with its stdout on our stderr, and return its exit code; it ends with us."""
-    with subprocess.Popen(command, stdout=2, env=_environment()) as process:
+    """Run `command` with its stdout on our stderr, and return its exit code. Ctrl-C reaches us, and we end it."""
+    with subprocess.Popen(command, stdout=2, env=_environment(), start_new_session=True) as process:
         try:
             return process.wait()
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             raise
 
 
