@@ -400,7 +400,10 @@ def test_a_script_that_fails_says_where(
 
 
 SCRIPT = """
-    import sys, torch
+    import inspect, sys, torch
+    class Kept:
+        pass
+    assert inspect.getmodule(Kept).__name__ == "profiled"
     print("printed by the script")
     x = torch.randn(64, int(sys.argv[1]))
     if __name__ == "__main__":
@@ -442,7 +445,7 @@ def test_a_script_that_cannot_be_profiled_ends_with_one_line(tilewright: Any, wr
     ended = tilewright("profile", write("model.py", SCRIPT), "--", "many")
     assert ended.code == 2
     assert ended.err.splitlines()[-1].startswith("tilewright: ")
-    assert "line 4: ValueError: invalid literal" in ended.err.splitlines()[-1]
+    assert "line 7: ValueError: invalid literal" in ended.err.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("known_machine")

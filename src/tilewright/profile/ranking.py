@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
+from ..bound import Bound
 from ..device import Device, environment
 from .bounds import Bounded, Memory, bounded_calls, fused_bound
 from .call_cost import dtype_name
@@ -135,27 +136,32 @@ def _modules(calls: Sequence[Bounded], recording: Recording, device: Device, mem
 
     for group in _grouped(calls, key):
         site = _site(group[0].call.module, recording)
-        if site is None:
-            continue
-        backward, count = group[0].call.backward, times[site.kin]
-        whole = fused_bound(site, group, count, device, memory) if site.leaf and count and not backward else None
-        row = ModuleTime(
-            module=site.kind,
-            path=site.pattern,
-            shapes=site.shapes,
-            dtypes=site.dtypes,
-            calls=count,
-            operators=len(group),
-            **_times(group),
-            limiter=_limiter(group),
-            backward=backward,
-            unbounded_s=sum(c.measured_s for c in group if c.bound is None),
-            fits="" if backward else module_for(site.kind),
-        )
-        if whole is not None and whole.achievable_s is not None:
-            bound_s = whole.achievable_s * count
-            row = row.with_(bound_s=bound_s, recoverable_s=row.measured_s - bound_s, limiter=whole.limiter, fused=True)
-        yield row
+        if site is not None:
+            count, backward = times[site.kin], group[0].call.backward
+            row = _module(site, group, count, backward)
+            whole = fused_bound(site, group, count, device, memory) if site.leaf and count and not backward else None
+            yield row if whole is None or whole.achievable_s is None else _fused(row, whole, whole.achievable_s * count)
+
+
+def _module(site: Site, group: Sequence[Bounded], count: int, backward: bool) -> ModuleTime:
+    return ModuleTime(
+        module=site.kind,
+        path=site.pattern,
+        shapes=site.shapes,
+        dtypes=site.dtypes,
+        calls=count,
+        operators=len(group),
+        **_times(group),
+        limiter=_limiter(group),
+        backward=backward,
+        unbounded_s=sum(c.measured_s for c in group if c.bound is None),
+        fits="" if backward else module_for(site.kind),
+    )
+
+
+def _fused(row: ModuleTime, whole: Bound, bound_s: float) -> ModuleTime:
+    """`row` with the bound of one kernel, `bound_s` over all calls."""
+    return row.with_(bound_s=bound_s, recoverable_s=row.measured_s - bound_s, limiter=whole.limiter, fused=True)
 
 
 def _site(number: int, recording: Recording) -> Site | None:
