@@ -14,7 +14,7 @@ from .text_table import fitted, table
 _MOST_ROWS = 12
 _DIM = "bright_black"
 _WIDTH_WITHOUT_TERMINAL = 120
-_LONGEST = 30
+_LONGEST, _LONGEST_PATH = 30, 40
 _TIMES = ["calls", "measured", "bound", "recoverable", "of bound"]
 
 
@@ -50,6 +50,7 @@ def summary(result: ProfileResult) -> list[str]:
     share = f"launch-bound: {units.percent(result.launch_bound_share)} of the operators' time"
     found = result.launches
     if result.device_kind == "cpu":
+        share = f"outside operators: {units.percent(result.outside_s / result.wall_s)} of the run; {share}"
         return [*lines, f"{share}; TKLQT and idle share: not applicable, the CPU launches nothing"]
     if found is None:
         return [*lines, share]
@@ -65,7 +66,7 @@ def _modules(out: Console, rows: Sequence[ModuleTime]) -> None:
     for row in rows[:_MOST_ROWS]:
         name = " ".join([row.module, *(["backward"] if row.backward else [])])
         limit = f"{row.limiter}\u00b9" if row.fused else row.limiter
-        cells.append([escape(name), escape(row.path), shapes_of(row), *_numbers(row), limit, row.fits])
+        cells.append([escape(name), escape(_end(row.path)), shapes_of(row), *_numbers(row), limit, row.fits])
     out.print("\n[bold]modules, by recoverable time[/] (each with the operators that it calls itself)")
     columns = ["module", "in", "inputs", *_TIMES, "limit", "library"]
     fitted(out, columns, cells, _TIMES, ["inputs", "bound", "of bound"])
@@ -117,6 +118,10 @@ def shapes_of(row: ModuleTime | OperatorTime) -> str:
         last = dtype
     text = ",".join(parts)
     return escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
+
+
+def _end(path: str) -> str:
+    return path if len(path) <= _LONGEST_PATH else f"…{path[1 - _LONGEST_PATH :]}"
 
 
 def _left_out(out: Console, count: int, what: str) -> None:

@@ -124,6 +124,15 @@ def _run(
     return Run(begin_ns, end_ns, inside, modules, within(kernels), within(loose))
 
 
+def covered_ns(spans: Iterable[tuple[int, int]]) -> int:
+    """The time in at least one of `spans` (begin, end): on several threads or streams they overlap."""
+    covered, until = 0, 0
+    for begin, end in sorted(spans):
+        covered += max(0, end - max(begin, until))
+        until = max(until, end)
+    return covered
+
+
 def _outermost(events: Sequence[Event]) -> tuple[list[_Open], dict[int, _Open]]:
     """The outermost operators, and for the id of each operator the outermost one that it is part of."""
     threads: dict[str, list[Event]] = {}

@@ -43,9 +43,12 @@ class Arguments:
 
     def value(self, index: int) -> Any:
         """The value of argument `index`; None where there is none, or none that Python can read."""
+        text = self.values[index] if index < len(self.values) else ""
+        if text in ("inf", "-inf", "nan"):
+            return float(text)
         try:
-            return ast.literal_eval(self.values[index])
-        except (IndexError, ValueError, SyntaxError):
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
             return None
 
 

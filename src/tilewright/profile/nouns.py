@@ -85,10 +85,11 @@ class ProfileResult(Noun):
 
     `mode` says what ran: `run()` of a script or a callable, several times after a warm-up, or a whole script once.
     `wall_s` is the run that everything here is of, the one of median length among `walls_s`; `plain_s` are runs without
-    the profiler. Of `measured_s`, the time of all operators, `bounded_s` is of those that have a bound, which is
-    `bound_s` in all. `launch_bound_share` is the part of the operators' time in calls that cost more to start than to
-    do. `memory` says whether the bounds take the data to come from the cache ("warm": all of a run fits) or from memory
-    ("cold"). `launches` is None on a CPU."""
+    the profiler, and `outside_s` is the part of `wall_s` in which the host was in no operator: Python, the profiler,
+    code that torch.compile generated, waiting. Of `measured_s`, the time of all operators, `bounded_s` is of those that
+    have a bound, which is `bound_s` in all. `launch_bound_share` is the part of the operators' time in calls that cost
+    more to start than to do. `memory` says whether the bounds take the data to come from the cache ("warm": all of a
+    run fits) or from memory ("cold"). `launches` is None on a CPU."""
 
     target: str
     mode: Literal["run", "callable", "script"]
@@ -98,6 +99,7 @@ class ProfileResult(Noun):
     wall_s: float
     walls_s: tuple[float, ...] = ()
     plain_s: tuple[float, ...] = ()
+    outside_s: float = 0.0
     measured_s: float
     bounded_s: float
     bound_s: float

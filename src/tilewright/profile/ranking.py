@@ -10,7 +10,7 @@ from ..bound import Bound
 from ..device import Device, environment
 from .bounds import Bounded, Memory, bounded_calls, fused_bound
 from .call_cost import dtype_name
-from .calls import Kernel, Run
+from .calls import Run, covered_ns
 from .fits import module_for, operator_for
 from .modules import Site
 from .nouns import KernelTime, LaunchTimes, ModuleTime, OperatorTime, ProfileResult
@@ -35,6 +35,7 @@ def result_of(recording: Recording, device: Device, target: str, mode: Mode) -> 
         wall_s=run.wall_ns / 1e9,
         walls_s=recording.walls_s,
         plain_s=recording.plain_s,
+        outside_s=recording.outside_s,
         measured_s=sum(c.measured_s for c in calls),
         bounded_s=sum(c.measured_s for c in known),
         bound_s=sum(c.bound_s or 0.0 for c in known),
@@ -72,18 +73,9 @@ def launch_times(run: Run) -> LaunchTimes | None:
         tklqt_s=sum(delays) / 1e9,
         kernels=len(delays),
         latency_s=latency_ns / 1e9,
-        idle_share=1 - _covered_ns(run.kernels) / latency_ns,
+        idle_share=1 - covered_ns((k.begin_ns, k.end_ns) for k in run.kernels) / latency_ns,
         mean_kernel_s=sum(k.duration_ns for k in run.kernels) / len(run.kernels) / 1e9,
     )
-
-
-def _covered_ns(kernels: Iterable[Kernel]) -> int:
-    """Time in which at least one of `kernels` ran: on several streams they overlap."""
-    covered, until = 0, 0
-    for begin, end in sorted((k.begin_ns, k.end_ns) for k in kernels):
-        covered += max(0, end - max(begin, until))
-        until = max(until, end)
-    return covered
 
 
 def _operators(calls: Sequence[Bounded], recording: Recording) -> Iterable[OperatorTime]:

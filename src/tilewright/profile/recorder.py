@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .call_cost import Counted, costs_of
-from .calls import RUN, Run, runs_of
+from .calls import RUN, Run, covered_ns, runs_of
 from .events import read_trace
 from .modules import ModuleWatch, Site
 from .problem_files import Written, module_problem
@@ -32,7 +32,7 @@ class Recording:
     """What was seen of one run. `sites` are the modules, `of_call` gives the site of each call of a module; `costs` are
     those of the run's operators, counted in the process that knows them; `walls_s` are the lengths of all profiled
     runs, `plain_s` those of the runs before, without the profiler; `problems` holds, for the sites that were asked for,
-    the module as a problem, or why it cannot be one."""
+    the module as a problem, or why it cannot be one. `outside_s` is the time in which the host was in no operator."""
 
     run: Run
     sites: tuple[Site, ...]
@@ -40,6 +40,7 @@ class Recording:
     costs: tuple[Counted, ...]
     walls_s: tuple[float, ...]
     plain_s: tuple[float, ...] = ()
+    outside_s: float = 0.0
     threads: int = 1
     cuda: int | None = None
     problems: dict[int, Written] = field(default_factory=dict)
@@ -145,7 +146,8 @@ def _kept(seen: Any, watch: ModuleWatch, plain: list[float], trace: Path | None)
         events = read_trace(path)
     runs = runs_of(events)
     middle = statistics.median_low(r.wall_ns for r in runs)
-    run = typical(runs, next(r for r in runs if r.wall_ns == middle))
+    kept = next(r for r in runs if r.wall_ns == middle)
+    run = typical(runs, kept)
     return Recording(
         run=run,
         sites=tuple(watch.sites),
@@ -153,6 +155,7 @@ def _kept(seen: Any, watch: ModuleWatch, plain: list[float], trace: Path | None)
         costs=costs_of(run.calls),
         walls_s=tuple(r.wall_ns / 1e9 for r in runs),
         plain_s=tuple(plain),
+        outside_s=(kept.wall_ns - covered_ns((c.begin_ns, c.end_ns) for c in kept.calls)) / 1e9,
         threads=torch.get_num_threads(),
         cuda=next((e.device for e in events if e.kind == "device"), None),
         problems=_problems(watch),
