@@ -198,6 +198,18 @@ def test_a_module_is_bounded_as_one_kernel(result: Any) -> None:
     assert table.bound_s == pytest.approx((512 * 64 * 4 * 2 + 512 * 8) / 1e10)  # rows looked up, not the whole table
 
 
+def test_modules_with_other_weights_have_rows_of_their_own() -> None:
+    model, x = (
+        nn.Sequential(nn.Linear(32, 64, bias=False), nn.Flatten(0), nn.Linear(32, 8, bias=False)),
+        torch.ones(4, 32),
+    )
+    seen = recorder.record(lambda: (model[0](x), model[2](x)), warmup=0, runs=1, say=lambda _: None)
+    rows = ranking.result_of(seen, machine(), "two", "callable").modules
+    assert {(r.read_bytes, r.written_bytes, r.calls) for r in rows} == {
+        (4 * (4 * 32 + 32 * 64), 4 * 4 * 64, 1), (4 * (4 * 32 + 32 * 8), 4 * 4 * 8, 1),
+    }  # fmt: skip
+
+
 def test_backward_operators_belong_to_the_module_of_the_forward_ones(result: Any) -> None:
     linear = row(result.modules, module="Linear", backward=True)
     assert linear.path == "layers.*.*" and not linear.fused and linear.operators > 4

@@ -37,9 +37,9 @@ class Site:
         return re.sub(r"(?<![^.])\d+(?![^.])", "*", self.path)
 
     @property
-    def kin(self) -> tuple[str, str, tuple[tuple[int, ...], ...], tuple[str, ...]]:
-        """What the sites of one row have in common: class, place, and the shapes and dtypes of the inputs."""
-        return self.kind, self.pattern, self.shapes, self.dtypes
+    def kin(self) -> tuple[object, ...]:
+        """What the sites of one row have in common: all but the number of the layer."""
+        return self.kind, self.pattern, self.shapes, self.dtypes, self.read_bytes, self.written_bytes
 
 
 class ModuleWatch:

@@ -35,11 +35,11 @@ class OperatorTime(Noun):
 
 
 class ModuleTime(Noun):
-    """All calls of one class of modules at one place ("layers.*.norm"), with inputs of one kind: the operators that it
+    """All calls of one class of modules at one place ("layers.*.norm"), with tensors of one kind: the operators that it
     calls itself, not those of the modules within. With `fused`, the bound is that of one kernel which reads the inputs
-    and weights once and writes the outputs once; else it is the sum over the operators. `backward` rows are what
-    autograd ran for the module. `operators` are calls in all, `unbounded_s` the time of those that have no bound, which
-    `measured_s` includes and `recoverable_s` does not."""
+    and weights once (`read_bytes`) and writes the outputs once (`written_bytes`); else it is the sum over the
+    operators. `backward` rows are what autograd ran for the module. `operators` are calls in all, `unbounded_s` the
+    time of those that have no bound, which `measured_s` includes and `recoverable_s` does not."""
 
     module: str
     path: str
@@ -52,6 +52,8 @@ class ModuleTime(Noun):
     recoverable_s: float | None = None
     limiter: str = "none"
     fused: bool = False
+    read_bytes: int = 0
+    written_bytes: int = 0
     backward: bool = False
     unbounded_s: float = 0.0
     fits: str = ""

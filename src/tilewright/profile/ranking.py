@@ -145,6 +145,8 @@ def _module(site: Site, group: Sequence[Bounded], count: int, backward: bool) ->
         operators=len(group),
         **_times(group),
         limiter=_limiter(group),
+        read_bytes=site.read_bytes,
+        written_bytes=site.written_bytes,
         backward=backward,
         unbounded_s=sum(c.measured_s for c in group if c.bound is None),
         fits="" if backward else module_for(site.kind),

@@ -21,7 +21,7 @@ def save_problems(result: ProfileResult, recording: Recording, folder: Path) -> 
     paths: list[str] = []
     notes: list[str] = []
     for row in result.modules:
-        written = files.get((row.module, row.path, row.shapes, row.dtypes))
+        written = files.get((row.module, row.path, row.shapes, row.dtypes, row.read_bytes, row.written_bytes))
         if written is None or row.backward:
             rows.append(row)
         elif written.text:
