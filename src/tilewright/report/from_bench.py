@@ -78,14 +78,18 @@ def _workload(op: str, name: str, rows: Sequence[BenchRow]) -> WorkloadView:
 
 
 def _roof(rows: Sequence[BenchRow]) -> RoofView | None:
-    """The ceilings under which all rows lie: the fastest memory that any of them met, and the matrix rates."""
-    found = [dict(row.ceilings) for row in rows if row.ceilings.get("memory")]
+    """The ceilings over all rows: memory as cold rows met it, where there are any, what is faster as the cache, and the
+    matrix rates of the dtypes that the rows have."""
+    found = [(row.state, dict(row.ceilings)) for row in rows if row.ceilings.get("memory")]
     if not found:
         return None
-    memory = max(ceilings.pop("memory") for ceilings in found)
-    cache = max((c for c in (ceilings.pop("cache", 0.0) for ceilings in found) if c > memory), default=None)
+    cold = [ceilings["memory"] for state, ceilings in found if state == "cold"]
+    memory = max(cold or [ceilings["memory"] for _, ceilings in found])
+    fastest = max(max(ceilings["memory"], ceilings.get("cache", 0.0)) for _, ceilings in found)
     used = {row.dtype for row in rows}
-    return RoofView(memory, {d: rate for d, rate in found[0].items() if d in used} or found[0], cache)
+    matrix = {name: rate for name, rate in found[0][1].items() if name not in ("memory", "cache")}
+    compute = {name: rate for name, rate in matrix.items() if name in used} or matrix
+    return RoofView(memory, compute, fastest if fastest > memory else None)
 
 
 def _scores(scores: Sequence[Score]) -> TableView:

@@ -15,6 +15,7 @@ from .view import RoofView, RowView, WorkloadView
 
 WIDTH = 560
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 440.0, 14.0, 288.0
+_LABEL_PARTS = (-48.0, -24.0, 0.0, 24.0, 48.0)  # pixels
 
 
 @dataclass(frozen=True)
@@ -47,31 +48,55 @@ def roofline(workloads: Sequence[WorkloadView], roof: RoofView | None) -> Markup
     y = Scale(floor, max(peak, fastest) * 2.2, _BOTTOM, _TOP, log=True)
     marks = axis_x(x, _TOP, _BOTTOM, lambda v: f"{v:g}") + axis_y(y, _LEFT, _RIGHT, lambda v: units.ticks(v, ""), 5)
     marks += [text((_LEFT + _RIGHT) / 2, _BOTTOM + 33, "flop per byte that must move", "tick", "middle")]
-    marks += [text(2, 9, "flop/s", "tick"), *_slopes(roof, x, y, peak), *_flats(roof, x, y)]
+    marks += [text(2, 9, "flop/s", "tick"), *_flats(roof, x, y), *_slopes(roof, x, y, peak, points)]
     several = len({p.workload.name for p in points}) > 1
     marks += _by_operator(points, x, y) if several else _by_name(points, x, y)
     label = f"Roofline: {len(points)} measured points under the ceilings of this device"
     return figure(WIDTH, int(_BOTTOM) + 38, label, marks)
 
 
-def _slopes(roof: RoofView, x: Scale, y: Scale, peak: float) -> list[Markup]:
-    """Memory, and where it is known the cache, as far as the highest ceiling; named along the line, on its own side."""
+def _slopes(roof: RoofView, x: Scale, y: Scale, peak: float, points: Sequence[_Point]) -> list[Markup]:
+    """Memory, and where it is known the cache, as far as the highest ceiling; named along the line, on its own side,
+    where points leave room."""
     marks = []
-    slopes = [("memory", roof.memory_bytes_per_s, 13.0)]
+    slopes = [("memory", roof.memory_bytes_per_s, 13.0 if roof.cache_bytes_per_s else -5.0)]
     if roof.cache_bytes_per_s:
         slopes.append(("cache", roof.cache_bytes_per_s, -5.0))
+    # Where points are named one by one, a name stands right of its point, so its middle is as much in the way.
+    named = (0.0, 45.0) if len({p.workload.name for p in points}) == 1 else (0.0,)
+    taken = [(x(p.intensity) + aside, y(p.rate)) for p in points for aside in named]
+    knees = [(x(rate / roof.memory_bytes_per_s), y(rate)) for rate in roof.compute.values()]
+    taken += [(at + aside, height) for at, height in knees for aside in (0.0, 20.0, 40.0)]
     for name, rate, side in slopes:
         start = max(x.low, y.low / rate)
         if rate * start >= peak:  # the whole line would lie above the highest ceiling
             continue
         (x1, y1), (x2, y2) = (x(start), y(start * rate)), (x(peak / rate), y(peak))
         marks.append(path([(x1, y1), (x2, y2)], f"roof {name}"))
-        at = 0.3 if name == "memory" else 0.06
-        turn = f"translate({x1 + at * (x2 - x1):.1f} {y1 + at * (y2 - y1):.1f})"
-        turn += f" rotate({math.degrees(math.atan2(y2 - y1, x2 - x1)):.1f})"
+        at_x, at_y = _roomiest((x1, y1), (x2, y2), side, taken)
+        turn = f"translate({at_x:.1f} {at_y:.1f}) rotate({math.degrees(math.atan2(y2 - y1, x2 - x1)):.1f})"
         words = f"{name} {units.bandwidth(rate)}"
-        marks.append(tag("text", words, x=0.0, y=side, class_="roof-label", transform=turn))
+        marks.append(tag("text", words, x=0.0, y=side, class_="roof-label", text_anchor="middle", transform=turn))
     return marks
+
+
+def _roomiest(
+    low: tuple[float, float], high: tuple[float, float], side: float, taken: Sequence[tuple[float, float]]
+) -> tuple[float, float]:
+    """The place on the line from `low` to `high` beside which, on `side`, a label is farthest from all `taken`."""
+    length = math.dist(low, high)
+    along_x, along_y = (high[0] - low[0]) / length, (high[1] - low[1]) / length
+
+    def place(share: float) -> tuple[float, float]:
+        return low[0] + share * (high[0] - low[0]), low[1] + share * (high[1] - low[1])
+
+    def room(share: float) -> float:
+        x, y = place(share)
+        middle = (x - along_y * side, y + along_x * side)
+        spots = [(middle[0] + part * along_x, middle[1] + part * along_y) for part in _LABEL_PARTS]
+        return min(math.dist(spot, other) for spot in spots for other in taken)
+
+    return place(max((i / 20 for i in range(3, 18)), key=room))
 
 
 def _flats(roof: RoofView, x: Scale, y: Scale) -> list[Markup]:
