@@ -26,13 +26,14 @@ def op(name: str, ts: float, dur: float, id: int, *tensors: tuple[list[int], str
     return span("cpu_op", name, ts, dur, **{"External id": id, **described, **more})
 
 
-def launch(name: str, ts: float, dur: float, correlation: int, id: int) -> dict[str, Any]:
+def launch(name: str, ts: float, dur: float, correlation: int) -> dict[str, Any]:
     kind = LAUNCHES.get(name, "cuda_runtime")
-    return span(kind, name, ts, dur, **{"External id": id, "correlation": correlation, "cbid": 211})
+    return span(kind, name, ts, dur, **{"External id": correlation, "correlation": correlation, "cbid": 211})
 
 
-def kernel(name: str, ts: float, dur: float, correlation: int, id: int, cat: str = "kernel") -> dict[str, Any]:
-    found = span(cat, name, ts, dur, **{"External id": id, "correlation": correlation, "device": 0, "stream": 7})
+def kernel(name: str, ts: float, dur: float, correlation: int, cat: str = "kernel") -> dict[str, Any]:
+    ids = {"External id": correlation, "correlation": correlation}  # both of the launch, neither of the operator
+    found = span(cat, name, ts, dur, **ids, device=0, stream=7)
     return {**found, "pid": 0, "tid": 7}
 
 
@@ -51,21 +52,22 @@ GPU_TRACE: list[dict[str, Any]] = [
     # linear launches through the addmm inside it
     op("aten::linear", 10, 25, 2, ([4096, 4096], BF16), ([4096, 4096], BF16), ([4096], BF16)),
     op("aten::addmm", 12, 21, 3, ([4096], BF16), ([4096, 4096], BF16), ([4096, 4096], BF16)),
-    launch("cudaLaunchKernel", 15, 5, 100, 3),
-    kernel("nvjet_tst_128x256", 40, 250, 100, 3),
-    op("aten::t", 36, 2, 4, ([4096, 4096], BF16)),
+    launch("cudaLaunchKernel", 15, 5, 100),
+    launch("cuLaunchKernelEx", 16, 3, 100),  # inside it
+    kernel("nvjet_tst_128x256", 40, 250, 100),
+    op("aten::t", 36, 2, 101, ([4096, 4096], BF16)),
     # a Triton kernel, by the driver, which waits for the one before
     op("aten::relu", 40, 60, 5, ([64, 64], BF16)),
-    launch("cuLaunchKernelEx", 50, 4, 101, 5),
-    kernel("triton_poi_fused_relu", 290, 10, 101, 5),
+    launch("cuLaunchKernelEx", 50, 4, 101),
+    kernel("triton_poi_fused_relu", 290, 10, 101),
     # from the host
     op("aten::copy_", 102, 8, 6, ([1024], "float"), ([1024], "float")),
-    launch("cudaMemcpyAsync", 104, 3, 102, 6),
-    kernel("Memcpy HtoD (Pageable -> Device)", 300, 5, 102, 6, cat="gpu_memcpy"),
+    launch("cudaMemcpyAsync", 104, 3, 102),
+    kernel("Memcpy HtoD (Pageable -> Device)", 300, 5, 102, cat="gpu_memcpy"),
     # a graph, which no operator launched
-    launch("cudaGraphLaunch", 120, 6, 103, 0),
-    kernel("graphed_a", 310, 20, 103, 0),
-    kernel("graphed_b", 335, 5, 103, 0),
-    kernel("tilewright.run", 40, 300, 0, 1, cat="gpu_user_annotation"),
+    launch("cudaGraphLaunch", 120, 6, 103),
+    kernel("graphed_a", 310, 20, 103),
+    kernel("graphed_b", 335, 5, 103),
+    kernel("tilewright.run", 40, 300, 0, cat="gpu_user_annotation"),
     {"ph": "s", "id": 7, "pid": 9, "tid": 9, "ts": 10, "cat": "ac2g", "name": "ac2g"},
 ]

@@ -139,10 +139,13 @@ def test_streams_that_overlap_are_not_idle_twice() -> None:
     assert times is not None and times.idle_share == pytest.approx(1 - 290 / 330)
 
 
-def test_work_without_an_id_goes_to_the_operator_that_was_under_way() -> None:
-    raw = [{**e, "args": {**e["args"], "External id": 0}} if e.get("cat") == "kernel" else e for e in GPU_TRACE]
-    found = {c.name: c.device_ns for c in runs_of(events_of(raw))[0].calls}
+def test_work_goes_to_the_operator_that_was_under_way_on_the_launching_thread() -> None:
+    found = {c.name: c.device_ns for c in runs_of(events_of(GPU_TRACE))[0].calls}
     assert found == {"aten::linear": 250_000, "aten::t": 0, "aten::relu": 10_000, "aten::copy_": 5_000}
+    elsewhere = [{**e, "tid": 10} if e["name"] == "aten::relu" else e for e in GPU_TRACE]
+    run = runs_of(events_of(elsewhere))[0]
+    assert {c.name: c.device_ns for c in run.calls}["aten::relu"] == 0
+    assert [k.name for k in run.loose] == ["triton_poi_fused_relu", "graphed_a", "graphed_b"]
 
 
 # A CPU's trace, from torch.profiler
@@ -299,7 +302,7 @@ def test_what_cannot_be_counted_says_why(raw: dict[str, Any], why: str) -> None:
 def test_products_that_may_be_tf32_are_bounded_so(allowed: bool, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_cost, "precision_flags", lambda: {"matmul_tf32": allowed})
     tensors = (([64, 64], "float"), ([64, 64], "float"))
-    raw = [op("aten::mm", 0, 9, 2, *tensors), launch("cudaLaunchKernel", 1, 2, 7, 2), kernel("gemm", 12, 5, 7, 2)]
+    raw = [op("aten::mm", 0, 9, 2, *tensors), launch("cudaLaunchKernel", 1, 2, 7), kernel("gemm", 12, 5, 7)]
     (found,) = costs_of(runs_of(events_of(raw))[0].calls)
     assert found.cost is not None and found.cost.flops == {dtype: 2 * 64**3}
 

@@ -87,8 +87,8 @@ class _Open:
 
 def runs_of(events: Sequence[Event]) -> list[Run]:
     """Return the runs that are annotated in `events`, in order; the whole trace where none is."""
-    opened, owner = _outermost(events)
-    kernels, loose = _device_work(events, opened, owner)
+    opened = _outermost(events)
+    kernels, loose = _device_work(events, opened)
     calls = [
         Call(o.event.name, o.event.begin_ns, o.event.end_ns, o.arguments, o.module, o.backward, tuple(o.kernels))
         for o in opened
@@ -133,24 +133,22 @@ def covered_ns(spans: Iterable[tuple[int, int]]) -> int:
     return covered
 
 
-def _outermost(events: Sequence[Event]) -> tuple[list[_Open], dict[int, _Open]]:
-    """The outermost operators, and for the id of each operator the outermost one that it is part of."""
+def _outermost(events: Sequence[Event]) -> list[_Open]:
     threads: dict[str, list[Event]] = {}
     for event in events:
         if event.kind in ("operator", "annotation"):
             threads.setdefault(event.thread, []).append(event)
     found: list[_Open] = []
-    owner: dict[int, _Open] = {}
     forward: dict[int, int] = {}
     for thread in threads.values():
-        _walk(thread, found, owner, forward)
+        _walk(thread, found, forward)
     for one in found:
         if one.backward:
             one.module = forward.get(one.module, -1)
-    return found, owner
+    return found
 
 
-def _walk(events: Iterable[Event], found: list[_Open], owner: dict[int, _Open], forward: dict[int, int]) -> None:
+def _walk(events: Iterable[Event], found: list[_Open], forward: dict[int, int]) -> None:
     """Follow one thread with a stack of what is open. A backward operator's `module` is, until all threads are known,
     the sequence number that autograd gave the forward operation."""
     stack: list[Event] = []
@@ -175,8 +173,6 @@ def _walk(events: Iterable[Event], found: list[_Open], owner: dict[int, _Open], 
                 found.append(current)
             elif event.name == current.event.name and event.arguments.dtypes != current.arguments.dtypes:
                 current.arguments = event.arguments
-            if event.id is not None:
-                owner[event.id] = current
             if not current.backward and event.sequence is not None and event.sequence >= 0:
                 forward[event.sequence] = current.module
 
@@ -207,13 +203,15 @@ def is_operator(name: str) -> bool:
     )
 
 
-def _device_work(
-    events: Sequence[Event], opened: list[_Open], owner: dict[int, _Open]
-) -> tuple[list[Kernel], list[Kernel]]:
+def _device_work(events: Sequence[Event], opened: list[_Open]) -> tuple[list[Kernel], list[Kernel]]:
     """All device work, and that which no operator launched; the rest is handed to its operator."""
-    launches = {e.correlation: e for e in events if e.kind == "launch" and e.correlation is not None}
-    order = sorted(opened, key=lambda o: o.event.begin_ns)
-    begins = [o.event.begin_ns for o in order]
+    launches: dict[int, Event] = {}
+    for event in events:
+        if event.kind == "launch" and event.correlation is not None:
+            launches.setdefault(event.correlation, event)  # a call of the driver inside one of the runtime comes later
+    threads: dict[str, list[_Open]] = {}
+    for one in sorted(opened, key=lambda o: o.event.begin_ns):
+        threads.setdefault(one.event.thread, []).append(one)
     seen: set[int] = set()
     found: list[Kernel] = []
     loose: list[Kernel] = []
@@ -226,17 +224,12 @@ def _device_work(
             seen.add(event.correlation)
         kernel = Kernel(event.name, event.begin_ns, event.end_ns, launch.begin_ns if launch else None, first)
         found.append(kernel)
-        home = owner.get(event.id) if event.id else None
-        if home is None and launch is not None:
-            home = _around(launch, order, begins)
+        home = _around(launch, threads.get(launch.thread, [])) if launch is not None else None
         (home.kernels if home is not None else loose).append(kernel)
     return found, loose
 
 
-def _around(launch: Event, order: list[_Open], begins: list[int]) -> _Open | None:
-    """The outermost operator of the launching thread that was under way then."""
-    for at in range(bisect_right(begins, launch.begin_ns) - 1, -1, -1):
-        one = order[at].event
-        if one.thread == launch.thread:
-            return order[at] if one.end_ns >= launch.end_ns else None
-    return None
+def _around(launch: Event, opened: Sequence[_Open]) -> _Open | None:
+    """The outermost operator among those of the launching thread that was under way then."""
+    at = bisect_right(opened, launch.begin_ns, key=lambda o: o.event.begin_ns) - 1
+    return opened[at] if at >= 0 and opened[at].event.end_ns >= launch.end_ns else None

@@ -1,10 +1,9 @@
 """A trace of torch.profiler (Kineto, in the form of Chrome's trace events) -> the events that matter here.
 
 The fields that are read, as Kineto writes them: `cat` tells what an event is; `ts` and `dur` are microseconds;
-operators ("cpu_op") carry "External id", "Input Dims", "Input Strides", "Input type" and "Concrete Inputs" (texts), and
-within autograd "Sequence number"; calls of the driver ("cuda_runtime", "cuda_driver") and what ran on the device
-("kernel", "gpu_memcpy", "gpu_memset") share a "correlation", and carry the "External id" of the operator that was under
-way.
+operators ("cpu_op") carry "Input Dims", "Input Strides", "Input type" and "Concrete Inputs" (texts), and within
+autograd "Sequence number"; calls of the driver ("cuda_runtime", "cuda_driver") and what ran on the device ("kernel",
+"gpu_memcpy", "gpu_memset") share a "correlation". "External id" is of no use: on the device it repeats that.
 """
 
 from __future__ import annotations
@@ -54,15 +53,14 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Event:
-    """One event. `begin_ns` and `end_ns` are of one clock for host and device; `id` is the operator that it is, or that
-    was under way when it was launched; `correlation` is what a launch and its device work have in common."""
+    """One event. `begin_ns` and `end_ns` are of one clock for host and device; `correlation` is what a launch and its
+    device work have in common."""
 
     kind: Kind
     name: str
     begin_ns: int
     end_ns: int
     thread: str = ""
-    id: int | None = None
     correlation: int | None = None
     sequence: int | None = None
     device: int | None = None
@@ -91,7 +89,6 @@ def _event(kind: Kind, raw: Mapping[str, Any], args: Mapping[str, Any]) -> Event
         begin_ns=begin_ns,
         end_ns=begin_ns + round(raw.get("dur", 0) * 1e3),
         thread=f"{raw.get('pid')}/{raw.get('tid')}",
-        id=args.get("External id"),
         correlation=args.get("correlation"),
         sequence=args.get("Sequence number"),
         device=args.get("device"),
