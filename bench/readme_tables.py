@@ -4,7 +4,8 @@
     python bench/readme_tables.py --check    end with 1 if a page says something else
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->` and is made from bench/results/NAME.json, which is the
-`--json` of an optimize or bench command, or {"caption", "columns", "rows"}. It is empty where nothing is recorded.
+`--json` of an optimize, bench or profile command, or {"caption", "columns", "rows"}. It is empty where nothing is
+recorded.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from tilewright import units
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "trust.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "trust.md", ROOT / "docs" / "profile.md")
+_MOST = 12  # rows of a ranking
 _PLACE = re.compile(r"(<!-- table: ([\w/-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -42,6 +44,8 @@ def table_of(data: dict[str, Any]) -> str:
         return markdown(
             f"{caption.removesuffix('.')}{_machine(data)}." if caption else "", data["columns"], data["rows"]
         )
+    if "recoverable_s" in data:
+        return _profile(data)
     return _search(data) if "evaluations" in data else _bench(data)
 
 
@@ -80,6 +84,27 @@ def _bench(data: dict[str, Any]) -> str:
         *(f"over {b}" for b in bases),
     ]
     return markdown(f"Verified, then timed side by side{_machine(data)}.", columns, rows)
+
+
+def _profile(data: dict[str, Any]) -> str:
+    """Modules and operators by recoverable time, and the place that each operator would have by time alone."""
+    caption = f"One run: {units.seconds(sorted(data['plain_s'])[len(data['plain_s']) // 2])}, of which operators "
+    caption += f"{units.seconds(data['measured_s'])} under the profiler; bound {units.seconds(data['bound_s'])}"
+    head = ["calls", "measured", "bound", "recoverable", "of bound", "limit", "library"]
+    modules = [[r["module"], r["path"], *_recoverable(r)] for r in data["modules"] if not r["backward"]]
+    order = sorted(data["operators"], key=lambda r: -r["measured_s"])
+    operators = [
+        [r["op"], "x".join(map(str, r["shapes"][-1])) if r["shapes"] else "", *_recoverable(r), order.index(r) + 1]
+        for r in data["operators"]
+    ]
+    first = markdown(caption + _machine(data) + ".", ["module", "in", *head], modules[:_MOST])
+    return first + "\n" + markdown("", ["operator", "last input", *head, "by time"], operators[:_MOST])
+
+
+def _recoverable(row: dict[str, Any]) -> list[Any]:
+    times = [units.seconds(row[key]) for key in ("measured_s", "bound_s", "recoverable_s")]
+    share = row["bound_s"] / row["measured_s"] if row["bound_s"] is not None and row["measured_s"] else None
+    return [row["calls"], *times, units.percent(share), row["limiter"], row["fits"]]
 
 
 def _times(row: dict[str, Any]) -> list[str]:

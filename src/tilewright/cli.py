@@ -243,8 +243,8 @@ def optimize(
 
 @app.command()
 def profile(
-    script: Annotated[str, Argument(help="A Python file of yours; it is run, and trusted.")],
-    arguments: Annotated[list[str] | None, Argument(metavar="[-- ARGS...]", help="What the script is given.")] = None,
+    script: Annotated[str, Argument(metavar="SCRIPT", help="A Python file of yours; it is run, and trusted.")],
+    arguments: Annotated[list[str] | None, Argument(metavar="[-- ARGS]", help="What the script is given.")] = None,
     warmup: of.Warmup = 3,
     runs: of.Runs = 5,
     save_problems: of.SaveProblems = None,
