@@ -8,7 +8,6 @@ asked for that every evaluation of the reference agrees on (undetermined.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -88,8 +87,7 @@ def _non_finite(drawn: Inputs, free: Sequence[str], generator: torch.Generator, 
         t = drawn.tensors()[path]
         rows = _rows(t)
         few = path != free[0] or rows.shape[0] < _FEWEST_ROWS
-        matrices = math.prod(t.shape[:-2]) if t.ndim > 2 else 1
-        made[path] = (_elements(rows, generator) if few else _by_row(rows, matrices, generator, seed)).view(t.shape)
+        made[path] = (_elements(rows, generator) if few else _by_row(rows, generator, seed)).view(t.shape)
     inputs = _with_state_of(drawn.map(lambda p, t: made.get(p, t)), drawn)
     numbers = tuple(
         _with_state_of(drawn.map(lambda p, t, n=n: _instead(t, made[p], n) if p in made else t), drawn)  # type: ignore[misc]
@@ -104,19 +102,11 @@ def _elements(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return rows
 
 
-def _by_row(rows: torch.Tensor, matrices: int, generator: torch.Generator, seed: int) -> torch.Tensor:
-    """Some rows with one element of a kind, as many with nothing else. Where there are several matrices each has one
-    kind, or none: a NaN that is right for one must not excuse a NaN for another."""
+def _by_row(rows: torch.Tensor, generator: torch.Generator, seed: int) -> torch.Tensor:
     order, each = _order(rows.shape[0], seed), max(1, rows.shape[0] // 32)
     columns = torch.randint(0, rows.shape[1], (rows.shape[0],), generator=generator)
-    kinds = len(_KINDS) + 1
-    if matrices >= kinds:
-        kind = _order(matrices, seed)[order // (rows.shape[0] // matrices)] % kinds
-        chosen = [order[kind == index] for index in range(len(_KINDS))]
-    else:
-        chosen = [order[2 * index * each :] for index in range(len(_KINDS))]
-    for value, mine in zip(_KINDS, chosen, strict=True):
-        single, whole = mine[:each], mine[each : 2 * each]
+    for index, value in enumerate(_KINDS):
+        single, whole = order[2 * index * each :][:each], order[(2 * index + 1) * each :][:each]
         rows[single, columns[single]] = value
         rows[whole] = value
     return rows

@@ -5,13 +5,15 @@ plain kernel. A NaN is asked only where the output depends on an input that is N
 there. One that comes of a product with zero, which another way to compute leaves out (an upper triangle, a masked
 score), is not asked for. Where the reference makes NaN of infinities (Inf / Inf in a norm), mathematics has no answer,
 and another order of the same steps has another: of such a row nothing is asked. A kernel may spread NaN, which hides
-nothing, but not stop it: where a row of the output has a NaN or an infinity, NaN is right as well, and where one
-of the matrices of a batch has: a mask that is added lets through what a mask that chooses stops.
+nothing, but not stop it, as far as the reference's own reach: where it mixes the elements of a row, NaN is right in a
+row of the output that has a NaN or an infinity; where it mixes rows, in such a matrix of a batch (a mask that is added
+lets through what a mask that chooses stops) and in such columns; nowhere else, where every element is its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
@@ -25,6 +27,8 @@ from .runs import Run, run
 # Far above float64's own rounding (a transform that mixes all inputs), far below any dependence that counts.
 _DEPENDS = 2.0**-30
 _IN_COLUMN = 2  # rows
+
+Reach = Literal["element", "row", "matrix"]
 
 
 def free_the_undetermined(
@@ -46,7 +50,7 @@ def free_the_undetermined(
         free |= (codes == NAN) & ~_depends(values)
         free |= _in_row(torch.stack([value.isnan() for value in values]).all(0))
         truth.codes = torch.where(free, FREE, codes).to(torch.uint8)
-        truth.nan_too = _may_be_nan(truth.codes)
+        truth.nan_too = _may_be_nan(truth.codes, _reach(codes != FINITE, inputs))
         judged = truth.layout.view(truth.codes) == FINITE
         truth.value_RN = torch.where(judged, truth.value_RN, 0.0)
 
@@ -56,15 +60,28 @@ def _in_row(marked: torch.Tensor) -> torch.Tensor:
     return marked if marked.ndim < 2 else marked.any(-1, keepdim=True).expand(marked.shape)
 
 
-def _may_be_nan(codes: torch.Tensor) -> torch.Tensor:
-    """Where NaN is right as well: in place of an infinity, and in rows, of three axes and more in matrices, that hold
-    more than numbers. In a matrix also in columns that two rows, which are not strange as a whole, agree on: a product
-    that leaves nothing out, as zeros do, spreads a NaN of its second factor so."""
+def _reach(strange: torch.Tensor, inputs: Inputs) -> Reach:
+    """How far a NaN of an input comes in this reference: as far as what is `strange` of the output lies from what is
+    no number in the inputs."""
+    special = [~t.cpu().isfinite() for t in inputs.tensors().values() if t.is_floating_point()]
+    elements = [s for s in special if s.shape == strange.shape]
+    if elements and not bool((strange & ~torch.stack(elements).any(0)).any()):
+        return "element"
+    rows = [s.any(-1) for s in special if s.ndim and s.shape[:-1] == strange.shape[:-1]]
+    if rows and strange.ndim and not bool((strange.any(-1) & ~torch.stack(rows).any(0)).any()):
+        return "row"
+    return "matrix"
+
+
+def _may_be_nan(codes: torch.Tensor, reach: Reach) -> torch.Tensor:
+    """Where NaN is right as well: in place of an infinity, and beside one, or a NaN, as far as the reference's own
+    NaN reach. In a matrix that means columns that two rows, which are not strange as a whole, agree on: a product that
+    leaves nothing out, as zeros do, spreads a NaN of its second factor so."""
     found = (codes != FINITE) & (codes != FREE)
-    strange = _in_row(found)
-    if strange.ndim > 2:
+    strange = found if reach == "element" else _in_row(found)
+    if reach == "matrix" and strange.ndim > 2:
         strange = strange.any(-2, keepdim=True).expand(strange.shape)
-    if strange.ndim == 2:
+    if reach == "matrix" and strange.ndim == 2:
         partly = found & ~found.all(-1, keepdim=True)
         strange = strange | (partly.sum(-2, keepdim=True) >= _IN_COLUMN)
     return (codes == PLUS_INF) | (codes == MINUS_INF) | strange
