@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from . import units
 from .results import ProfileComparison
-from .text_table import console, table
+from .text_table import console, fitted, table
 
 _DIM = "bright_black"
 
@@ -100,10 +100,11 @@ def _matrix_rates(out: Console, profile: Any, peaks: Any) -> None:
     held = ["back to back", "clock", "power", "held by"] if profile.matrix_sustained else []
     out.print()
     numbers = ["best", *(f"{m}³" for m, _, _ in sizes), "of datasheet"]
-    columns = ["matrix product", *numbers, *held]
+    columns = ["product", *numbers, *held]
     gone = [] if peaks else [columns.index("of datasheet")]  # nothing to compare with
     rows = [[cell for i, cell in enumerate(row) if i not in gone] for row in rows]
-    table(out, [c for i, c in enumerate(columns) if i not in gone], rows, [*numbers, *held[:3]])
+    shown = [c for i, c in enumerate(columns) if i not in gone]
+    fitted(out, shown, rows, [*numbers, *held], numbers[1:-1])
 
 
 def _at_size(profile: Any, dtype: str, shape: tuple[int, int, int]) -> str:

@@ -69,12 +69,12 @@ def matrix(profile: Profile, peaks: Peaks | None) -> Markup | str:
         hot, peak = profile.matrix_sustained.get(name), peaks.flops.get(name) if peaks else None
         marks += _bar(scale, y, rate, hot)
         marks.append(text(label - 7, y + 13, name, "name", "end"))
-        share = f", {units.percent(rate / peak)} of datasheet" if peak else ""
+        share = f", {units.percent(rate / peak)}" if peak else ""
         if peak:
             marks.append(line(scale(peak), y - 2, scale(peak), y + 20, "mark"))
         marks.append(text(_RIGHT + 16, y + 13, f"{units.operations(rate, '')}{share}", "value"))
     words = "flop/s" + (", dark: back to back" if profile.matrix_sustained else "") + (
-        "; line: datasheet" if marked else ""
+        "; line: the datasheet, and what part of it is reached" if marked else ""
     )  # fmt: skip
     marks.append(text(label, bottom + 31, words, "tick"))
     return figure(WIDTH, int(bottom) + 36, "Matrix rate by dtype", marks)
