@@ -74,6 +74,7 @@ def test_every_command_takes_debug_and_json() -> None:
         (("bench", "rms_norm", "--baseline", "jax"), "no baseline 'jax'; choose from eager, compile"),
         (("bench", "rms_norm", "--workload", "none"), "no workload 'none'; it has"),
         (("bench", "--compare", "no.json", "no.json"), "no.json cannot be read"),
+        (("device", "--compare", "no.json", "no.json"), "no.json cannot be read"),
         (("optimize",), "optimize needs a TARGET"),
         (("optimize", "rms_norm", "--budget", "soon"), "'soon' is no duration; write 60s, 10m or 1h"),
         (("optimize", "rms_norm", "--workers", "some"), "how many GPUs"),

@@ -164,7 +164,8 @@ def bench(
     \b
     tilewright bench rms_norm softmax gemm --device cpu
     tilewright bench rms_norm:cpp --workload llama-3-8b --baseline eager
-    tilewright bench --compare before/bench.json after/bench.json
+    tilewright bench softmax --baseline eager,compile,vendor,liger --out out/after     page, pictures, all samples
+    tilewright bench --compare out/before out/after --out out/compared
     """
     from . import api
 
