@@ -44,14 +44,16 @@ class Site:
 
 class ModuleWatch:
     """Annotates the calls of all modules while it is entered. `sites` lists the modules by shape, `of_call` gives for
-    each call of a module, by its number, the index of its site; `seen` keeps the module of a site with the arguments of
-    its first call, where `keep` asks for them."""
+    each call of a module, by its number, the index of its site; `seen` keeps, where `keep` asks for them, a module
+    without modules inside for each kind of site, with the arguments of its first call."""
 
     def __init__(self, keep: bool = False) -> None:
         self.sites: list[Site] = []
         self.of_call: list[int] = []
         self.seen: dict[int, tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any]]] = {}
         self._keep = keep
+        self._kept: set[tuple[object, ...]] = set()
+        self._lock = threading.Lock()
         self._index: dict[tuple[Any, ...], int] = {}
         self._roots: dict[int, tuple[torch.nn.Module, dict[int, str]]] = {}
         self._thread = threading.local()
@@ -75,8 +77,9 @@ class ModuleWatch:
 
         if torch.compiler.is_compiling():
             return
-        number = len(self.of_call)
-        self.of_call.append(-1)
+        with self._lock:
+            number = len(self.of_call)
+            self.of_call.append(-1)
         mark = torch.profiler.record_function(f"{MODULE}{number}")
         self._open().append((module, number, mark))
         mark.__enter__()
@@ -104,7 +107,7 @@ class ModuleWatch:
     ) -> int:
         inputs = _tensors((args, kwargs))
         shapes, dtypes = tuple(tuple(t.shape) for t in inputs), tuple(_dtype(t) for t in inputs)
-        key = (id(module), shapes, dtypes)
+        key = (id(module), type(module), shapes, dtypes)  # an id may come again, of a module that was made for one call
         if key not in self._index:
             state = [*module.parameters(), *module.buffers()]
             places = {t.untyped_storage()._cdata for t in inputs}
@@ -121,9 +124,14 @@ class ModuleWatch:
                     written_bytes=sum(_bytes(t) for place, t in made.items() if place not in places),
                 )
             )
-            if self._keep:
-                self.seen[self._index[key]] = (module, args, kwargs)
+            self._remember(self._index[key], module, args, kwargs)
         return self._index[key]
+
+    def _remember(self, index: int, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        site = self.sites[index]
+        if self._keep and site.leaf and site.kin not in self._kept:
+            self._kept.add(site.kin)
+            self.seen[index] = (module, args, kwargs)
 
     def _path(self, module: torch.nn.Module, root: torch.nn.Module) -> str:
         if id(root) not in self._roots:

@@ -37,11 +37,10 @@ class CannotWrite(Exception):
 
 
 def module_problem(site: Site, module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Written:
-    """Return `module` at `site`, called with `args` and `kwargs`, as a problem file. It has been run before."""
+    """Return `module` at `site`, without modules inside, called with `args` and `kwargs`, as a problem file, which has
+    been run before."""
     import torch
 
-    if not site.leaf:
-        return Written(why="it has modules inside, which have files of their own")
     try:
         with torch.no_grad():
             text = _text(site, module, args, kwargs)

@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,7 @@ def _kept(seen: Any, watch: ModuleWatch, plain: list[float], trace: Path | None)
         outside_s=(kept.wall_ns - covered_ns((c.begin_ns, c.end_ns) for c in kept.calls)) / 1e9,
         threads=torch.get_num_threads(),
         cuda=next((e.device for e in events if e.kind == "device"), None),
-        problems=_problems(watch),
+        problems={n: module_problem(watch.sites[n], *found) for n, found in watch.seen.items()},
     )
 
 
@@ -173,11 +173,3 @@ def typical(runs: Sequence[Run], middle: Run) -> Run:
         alike = sorted((run.calls[at] for run in runs), key=lambda c: (c.device_ns, c.host_ns))
         calls.append(replace(alike[(len(alike) - 1) // 2], module=call.module))
     return replace(middle, calls=tuple(calls))
-
-
-def _problems(watch: ModuleWatch) -> dict[int, Written]:
-    """One problem for all sites of a row, where the watch kept their modules."""
-    first: dict[Hashable, int] = {}
-    for number in watch.seen:
-        first.setdefault(watch.sites[number].kin, number)
-    return {n: module_problem(watch.sites[n], *watch.seen[n]) for n in first.values() if watch.sites[n].leaf}
