@@ -189,3 +189,10 @@ def test_every_picture_stands_alone_with_its_marks_inside() -> None:
         for mark in marks:
             assert left <= float(mark.attrib["cx"]) <= left + width
             assert top <= float(mark.attrib["cy"]) <= top + height
+
+
+def test_the_page_says_which_kernels_ran() -> None:
+    rows = [row("liger", w, kernels=tuple(f"_kernel_{i}" for i in range(n))) for w, n in (("a", 2), ("b", 6))]
+    lines = dict(view_of(BenchResult(rows=(*rows, row("cpp")))).measured)
+    assert lines["kernels of o liger"] == "_kernel_0, _kernel_1, _kernel_2, _kernel_3 and 2 more"
+    assert "kernels of o cpp" not in lines

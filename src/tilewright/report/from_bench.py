@@ -10,6 +10,8 @@ from .from_store import lines_of
 from .stale import stale
 from .view import RoofView, RowView, RunView, TableView, WorkloadView
 
+MOST_KERNELS = 4
+
 
 def view_of(result: BenchResult) -> RunView:
     """Return the view of `result`, its rows grouped by operator and workload."""
@@ -116,6 +118,13 @@ def _scores(scores: Sequence[Score]) -> TableView:
 def _measured(rows: Sequence[BenchRow]) -> Iterable[tuple[str, str]]:
     for method in dict.fromkeys(r.method for r in rows if r.method):
         yield "clock", method
+    ran: dict[str, dict[str, None]] = {}
+    for row in rows:
+        ran.setdefault(f"{row.op} {row.impl}", {}).update(dict.fromkeys(row.kernels))
+    for name, kernels in ran.items():
+        if kernels:
+            more = f" and {len(kernels) - MOST_KERNELS} more" if len(kernels) > MOST_KERNELS else ""
+            yield f"kernels of {name}", ", ".join([*kernels][:MOST_KERNELS]) + more
     passed = sum(r.status == PASSED for r in rows)
     yield "verified", f"{passed} of {len(rows)} rows; only what passed is timed"
     widths = [(r.ci_high_s - r.ci_low_s) / r.median_s for r in rows if r.median_s and r.ci_high_s and r.ci_low_s]
