@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tilewright import api, bench_scores, bench_stored, ops, show
+from tilewright import api, bench_rows, bench_scores, bench_stored, ops, show
 from tilewright.device import detect, environment
 from tilewright.formats import InputError
 from tilewright.report import stale as stale_module
@@ -196,3 +196,23 @@ def test_the_page_says_which_kernels_ran() -> None:
     lines = dict(view_of(BenchResult(rows=(*rows, row("cpp")))).measured)
     assert lines["kernels of o liger"] == "_kernel_0, _kernel_1, _kernel_2, _kernel_3 and 2 more"
     assert "kernels of o cpp" not in lines
+
+
+def test_what_was_measured_outlives_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def rows_of(problem: Any, workload: Any, *_: Any, **__: Any) -> list[BenchRow]:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(workload.name)
+        return [row("cpp", workload.name, op=problem.name)]
+
+    monkeypatch.setattr(bench_rows, "rows_of", rows_of)
+    monkeypatch.setattr(api, "_measured_device", lambda *_: detect("cpu"))
+    with pytest.raises(KeyboardInterrupt):
+        api.bench("softmax:cpp", "all", ("eager",), device="cpu", out=tmp_path)
+    kept = bench_stored.read(tmp_path)
+    assert [r.workload for r in kept.rows] == seen
+    left = len(ops.get("softmax").workloads) - 1
+    assert kept.notes == (f"unfinished: {left} of {left + 1} workloads are not measured",)
+    assert kept.source_digests.keys() == {"softmax"}

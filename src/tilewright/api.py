@@ -130,7 +130,8 @@ def bench(
     """Time what `targets_` name, each verified first, paired and interleaved with `baselines` in fresh processes.
 
     `workload` is one by name, "all", or None for those that suit the device. With `out`, the result is also written
-    to out/bench.json, which `compare` reads, and as a page to out/bench.html.
+    to out/bench.json, which `compare` reads, and as a page to out/bench.html with its pictures: after every workload,
+    so that what was measured outlives a stop.
     """
     for name in baselines:
         if name not in known_baselines.names():
@@ -147,24 +148,30 @@ def bench(
     workloads = [targets.choose_workloads(p.problem, workload, machine.kind) for p in planned]
     if workload is None:
         workloads = [chosen[:_BENCHED] for chosen in workloads]
+    folder = None if out is None else _folder(out)
     machine = _measured_device(device, progress)
-    for found, chosen in zip(planned, workloads, strict=True):
-        left = len(found.problem.workloads) - len(chosen)
-        if left and workload is None:
-            notes.append(f"{found.problem.name}: {left} more workloads with --workload all")
-        for one in chosen:
-            _say(progress, f"{found.name} on {one.name}")
-            rows += bench_rows.rows_of(found.problem, one, found.candidates, baselines, machine, say=progress)
-    result = BenchResult(
-        rows=tuple(rows),
-        scores=bench_scores.scored(rows),
-        environment=environment(machine),
-        source_digests=bench_rows.source_digests((p.problem for p in planned), machine),
-        notes=tuple(notes),
-    )
-    if out is not None:
-        bench_stored.store(result, _folder(out))
+    digests = bench_rows.source_digests((p.problem for p in planned), machine)
+    about: dict[str, Any] = {"environment": environment(machine), "source_digests": digests}
+    jobs = [(found, one) for found, chosen in zip(planned, workloads, strict=True) for one in chosen]
+    if workload is None:
+        notes = [_left_out(found.problem, chosen) for found, chosen in zip(planned, workloads, strict=True)]
+    result = BenchResult(rows=(), **about)
+    for done, (found, one) in enumerate(jobs, 1):
+        _say(progress, f"{found.name} on {one.name}")
+        rows += bench_rows.rows_of(found.problem, one, found.candidates, baselines, machine, say=progress)
+        to_do = (
+            [f"unfinished: {len(jobs) - done} of {len(jobs)} workloads are not measured"] if done < len(jobs) else []
+        )
+        said = (*filter(None, notes), *to_do)
+        result = BenchResult(rows=tuple(rows), scores=bench_scores.scored(rows), notes=said, **about)
+        if folder is not None:
+            bench_stored.store(result, folder)
     return result
+
+
+def _left_out(problem: Problem, chosen: Sequence[Workload]) -> str:
+    left = len(problem.workloads) - len(chosen)
+    return f"{problem.name}: {left} more workloads with --workload all" if left else ""
 
 
 @_answers
