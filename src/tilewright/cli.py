@@ -306,7 +306,7 @@ def problem_validate(
 
 @app.command()
 def report(
-    run: Annotated[str, Argument(metavar="RUN", help="The folder of a run.")],
+    run: Annotated[str, Argument(metavar="RUN", help="The folder of a run, or what bench --out kept.")],
     out: Annotated[str | None, Option("-o", "--out", metavar="FILE.html", help="Where to write it.")] = None,
     json: of.Json = False,
     debug: of.Debug = False,
