@@ -159,6 +159,11 @@ def test_a_score_below_the_bound_is_explained() -> None:
     assert fast.notes == ("w: faster than the bound, where the formula gives 1.1: counted as 1",)
 
 
+def test_the_sol_score_takes_the_times_of_the_same_rounds() -> None:
+    rows = (row("x", time_s=9e-4, speedup={"eager": 0.5}), row("eager", time_s=1e-3, baseline=True))
+    assert bench_scores.scored(rows)[0].sol_score == pytest.approx(1 / (1 + (2e-3 - 5e-4) / (1e-3 - 5e-4)))
+
+
 def test_scores_and_what_was_skipped_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     show.bench(BenchResult(rows=ROWS, scores=bench_scores.scored(ROWS)))
     text = capsys.readouterr().out

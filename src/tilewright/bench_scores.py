@@ -65,5 +65,7 @@ def _sol(group: Sequence[BenchRow], rows: Sequence[BenchRow]) -> tuple[str, list
     for row in group:
         base = times.get(row.workload)
         if base is not None and base.median_s and base.bound_s:
-            scores.append((row, sol_score(row.median_s, base.median_s, base.bound_s)))
+            ratio = row.speedup.get(names[0])  # of the same rounds, which two medians need not be
+            time_s = base.median_s / ratio if ratio and row.median_s else row.median_s
+            scores.append((row, sol_score(time_s, base.median_s, base.bound_s)))
     return names[0], scores
