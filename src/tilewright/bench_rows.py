@@ -39,6 +39,8 @@ def rows_of(
         if say is not None:
             say(f"skipped on {workload.name}: {row.detail}")
     everyone = [*candidates, *(b for b in own.values() if b.digest not in {c.digest for c in candidates})]
+    if not everyone:
+        return skipped
     with Evaluator(problem, workload, device=machine) as evaluator:
         evaluator.prepare()
         with ThreadPoolExecutor(max_workers=len(everyone)) as builds:  # lives as long as the children it starts
@@ -69,8 +71,8 @@ def _with_certificate(row: BenchRow, record: Record | None) -> BenchRow:
     if record.passed:
         return row.with_(certified=True)
     return BenchRow(
-        op=row.op, impl=row.impl, workload=row.workload, device=row.device, status=str(record.status),
-        detail=record.verdict.detail,
+        op=row.op, impl=row.impl, workload=row.workload, device=row.device, calls=row.calls, dtype=row.dtype,
+        status=str(record.status), detail=record.verdict.detail,
     )  # fmt: skip
 
 
