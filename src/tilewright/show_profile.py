@@ -54,7 +54,7 @@ def summary(result: ProfileResult) -> list[str]:
         return [*lines, f"{share}; TKLQT and idle share: not applicable, the CPU launches nothing"]
     if found is None:
         return [*lines, share]
-    kernels = f"{found.kernels} kernels of {units.seconds(found.mean_kernel_s)} on average"
+    kernels = f"{found.kernels} launches, kernels of {units.seconds(found.mean_kernel_s)} on average"
     idle = f"idle {units.percent(found.idle_share)} of {units.seconds(found.latency_s)}"
     return [*lines, f"{share}; TKLQT {units.seconds(found.tklqt_s)} over {kernels}; device {idle}"]
 

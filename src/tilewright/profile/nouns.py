@@ -71,9 +71,9 @@ class KernelTime(Noun):
 
 class LaunchTimes(Noun):
     """What launching costs on a GPU, as SKIP (arXiv 2504.11750) defines it. `tklqt_s` is the sum over kernels of their
-    begin less the begin of their launch, which includes waiting in the queue; `kernels` counts those that it holds;
-    `latency_s` goes from the begin of the first operator to the end of the last kernel; `idle_share` is the part of it
-    in which no kernel ran; `mean_kernel_s` the mean length of a kernel."""
+    begin less the begin of their launch, which includes waiting in the queue; `kernels` counts those that it holds, of
+    a CUDA graph the first. `latency_s` goes from the begin of the first operator to the end of the last kernel;
+    `idle_share` is the part of it in which no kernel ran; `mean_kernel_s` the mean length of a kernel."""
 
     tklqt_s: float
     kernels: int

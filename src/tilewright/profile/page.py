@@ -57,7 +57,7 @@ def _figures(result: ProfileResult) -> list[tuple[str, str, str]]:
         ("launch-bound", units.percent(result.launch_bound_share), "of the operators' time"),
     ]  # fmt: skip
     if (launches := result.launches) is not None:
-        found.append(("TKLQT", units.seconds(launches.tklqt_s), f"over {launches.kernels} kernels"))
+        found.append(("TKLQT", units.seconds(launches.tklqt_s), f"over {launches.kernels} launches"))
         found.append(("device idle", units.percent(launches.idle_share), f"of {units.seconds(launches.latency_s)}"))
     return found
 

@@ -204,7 +204,7 @@ def _notes(recording: Recording, calls: Sequence[Bounded], device: Device) -> It
         yield "one cold run: imports, first calls and set-up are in it; define run() to see the steady state"
     idle = sum(1 for c in recording.run.calls if not c.kernels)
     if device.kind == "cuda" and idle:
-        yield f"{idle} calls of operators launched nothing on the GPU (views, work on the CPU) and are left out"
+        yield f"left out, as they launched nothing on the GPU (views, work on the CPU): {idle} of all operator calls"
     loose_s = sum(k.duration_ns for k in recording.run.loose) / 1e9
     if loose_s:
         yield f"{loose_s * 1e3:.3g} ms of device work was launched by no operator of torch: it is among the kernels"
