@@ -70,6 +70,14 @@ def test_a_profile_of_before_there_was_a_spread_decides_nothing(stored: Any) -> 
     assert any("calibrate again" in note for note in found.notes)
 
 
+def test_a_profile_of_a_busy_machine_is_not_compared(stored: Any) -> None:
+    found = device_rows.compare(stored("a"), stored("b", matrix={"float32": 1e9}, load=0.6))
+    assert {row.verdict for row in found.rows} == {"not comparable"}
+    assert any("b was measured beside other work (load 0.6)" in note for note in found.notes)
+    still = device_rows.compare(stored("a"), stored("b", matrix={"float32": 1e9}, load=0.5))
+    assert {row.name: row.verdict for row in still.rows}["matrix float32"] == "slower"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"profile": null}', '{"profile": {"copy": []}}'])
 def test_what_holds_no_profile_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)

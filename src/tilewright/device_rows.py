@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .device import Device, Profile
+from .device.nouns import BUSY_LOAD
 from .formats import InputError
 from .measure.nouns import LEVEL_RATIO
 from .report import device_charts, svg
@@ -52,14 +53,17 @@ def stored_profile(path: str | Path) -> Profile:
 
 
 def compare(a: str | Path, b: str | Path) -> ProfileComparison:
-    """Compare the profiles stored in `a` and `b`: is each ceiling of b faster, level or slower?"""
+    """Compare the profiles stored in `a` and `b`: is each ceiling of b faster, level or slower? Where one of them was
+    measured beside other work, nobody can say."""
     first, second = stored_profile(a), stored_profile(b)
     left, right = ({name: (unit, rate) for name, unit, rate in _ceilings(p)} for p in (first, second))
     both = [name for name in left if name in right]
+    busy = max(first.load, second.load) > BUSY_LOAD
+    rows = [_row(n, left[n], right[n][1], _spread(first, second, n)) for n in both]
     return ProfileComparison(
         a=str(a),
         b=str(b),
-        rows=tuple(_row(n, left[n], right[n][1], _spread(first, second, n)) for n in both),
+        rows=tuple(row.with_(verdict="not comparable") if busy else row for row in rows),
         missing=(
             *(_missing(n, "b", second) for n in left if n not in right),
             *(_missing(n, "a", first) for n in right if n not in left),
@@ -124,7 +128,8 @@ def _notes(a: Profile, b: Profile) -> Iterator[str]:
     for name, profile in (("a", a), ("b", b)):
         if profile.quick:
             yield f"{name} is a quick profile: calibrate thoroughly with tilewright device --calibrate"
-        if profile.load > 0.5:
-            yield f"{name} was measured beside other work (load {profile.load:.1f}): its rates may be too low"
+        if profile.load > BUSY_LOAD:
+            beside = f"{name} was measured beside other work (load {profile.load:.1f})"
+            yield f"not comparable: {beside}, so its rates may be too low; calibrate on a quiet machine"
         if not profile.spread:
             yield f"{name} does not say how far its own takes differ, so nothing can be called faster: calibrate again"

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import ceilings_cuda
-from .nouns import Curve, Device, Profile
+from .nouns import BUSY_LOAD, Curve, Device, Profile
 from .stored import store_profile
 from .ways import Call, Rate, best_rate, threads
 
@@ -76,7 +76,7 @@ def calibrate(
 
 def _cpu(device: Device, say: Progress, quick: bool, streams: Streams | None) -> Profile:
     load = os.getloadavg()[0]
-    if load > 0.5:
+    if load > BUSY_LOAD:
         say(f"other processes keep {load:.1f} cores busy: measure again on a quiet machine for the true ceilings")
     with threads(int(device.fingerprint.get("threads") or device.cores)):  # type: ignore[arg-type]
         profile = _measure_cpu(device, say, _QUICK if quick else _THOROUGH, streams)

@@ -17,6 +17,8 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Curve = tuple[tuple[Annotated[int, Field(gt=0)], PositiveFloat], ...]
 """A measured rate by size: ((bytes, bytes_per_s), ...), sorted by size."""
 
+BUSY_LOAD = 0.5  # other runnable processes, or the GPU's share of use, above which ceilings may be too low
+
 
 class DeviceUnavailable(Exception):  # noqa: N818  (a state of the machine, not a fault)
     """This machine does not have the device that was asked for; the message says what is missing."""
