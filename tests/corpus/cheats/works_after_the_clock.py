@@ -8,7 +8,7 @@ CORPUS = {
     "kind": "cheat",
     "what": "replaces the program's timing: says that it has ended, and computes only the last result, after that",
     "source": "KernelGuard HARNESS_RUNTIME_PATCHING",
-    "defence": "the results of dozens of calls on unseen inputs must lie in the parent's memory within the claimed time",
+    "defence": "results of dozens of calls on unseen inputs must lie in the parent's memory within the claimed time",
     "device": "cpu",
 }
 
