@@ -103,6 +103,7 @@ def test_the_parents_modules_are_not_loaded(child: Child) -> None:
     assert eval(said(child, "return sorted(m for m in sys.modules if m.startswith('tilewright'))")) == [
         *("tilewright", "tilewright.child", "tilewright.child.leftovers", "tilewright.child.program"),
         *("tilewright.child.sandbox", "tilewright.child.values", "tilewright.child.wire", "tilewright.heap"),
+        "tilewright.outputs",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tilewright.child.values import Unsendable, described, restored
+from tilewright.outputs import outputs_by_name
 
 VALUES: list[Any] = [
     *(None, True, 3, 2.5, float("inf"), "relu", 1 + 2j),
@@ -75,3 +76,13 @@ def test_a_constructor_gets_what_it_was_written_for(tilewright: Any, write: Any)
         "OPTIONS = Options(a=(1, 2))\n\n    class Model(")  # fmt: skip
     ended = tilewright("check", write("c.py", right), "--problem", write("p.py", strange), "--tier", "screen")
     assert ended.code == 2 and "init.3 is a Options, which cannot be handed" in ended.line
+
+
+def test_outputs_are_named_alike_however_they_are_nested() -> None:
+    a, b, c = (torch.full((1,), float(i)) for i in range(3))
+    nested = {"x": a, "rest": [b, (c, None)], "note": "a word", "count": 3}
+    assert outputs_by_name(nested) == {"x": a, "rest.0": b, "rest.1.0": c}
+    assert outputs_by_name((a, [b])) == {"out0": a, "out1.0": b}
+    assert outputs_by_name((a,)) == outputs_by_name(a) == {"out": a}
+    assert outputs_by_name(3.0) == {"out": 3.0}  # which is no tensor, for the caller to say
+    assert outputs_by_name([]) == {}

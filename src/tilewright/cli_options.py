@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
-Option, Argument = typer.Option, typer.Argument
+Option, Argument, BadParameter = typer.Option, typer.Argument, typer.BadParameter
 Debug = Annotated[bool, Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 DeviceName = Annotated[
@@ -14,17 +15,35 @@ DeviceName = Annotated[
     Option("--device", metavar="D", help="cpu, cuda, cuda:1 (the second GPU), or auto: the GPU if there is one."),
 ]
 ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What a candidate file must compute.")]
-LoadTimeout = Annotated[float, Option(metavar="S", help="Seconds that a problem file may take to import and run once.")]
+
+
+def _seconds(value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise BadParameter(f"{value} is no time to wait; give seconds, such as 30")
+    return value
+
+
+_LOADS = "Seconds that a problem file may take to import and run once."
+LoadTimeout = Annotated[float, Option(metavar="S", help=_LOADS, callback=_seconds)]
 TraceFile = Annotated[
     str | None, Option("--trace", metavar="FILE", help="Append traces of FlashInfer-Bench or SOL-ExecBench to FILE.")
 ]
 ValidateTimeout = Annotated[
-    float, Option("--timeout", metavar="S", help="Seconds after which nothing more is begun.", show_default=False)
+    float,
+    Option(
+        "--timeout",
+        metavar="S",
+        help="Seconds after which nothing more is begun.",
+        show_default=False,
+        callback=_seconds,
+    ),
 ]
 WeakSandbox = Annotated[bool, Option("--allow-weak-sandbox", help="Certify behind resource limits only; marked so.")]
 Tier = Annotated[str | None, Option(metavar="T", help="screen (quick, not timed), measure, or certify (everything).")]
 Archs = Annotated[str, Option("--target", metavar="ARCHS", help="Cross-compile too: sm_80,sm_90,sm_100,gfx942.")]
-Replay = Annotated[int | None, Option(metavar="SEED", help="Judge again with the inputs of a logged seed.")]
+Replay = Annotated[
+    int | None, Option(metavar="SEED", min=0, max=2**63 - 1, help="Judge again with the inputs of a logged seed.")
+]
 OneWorkload = Annotated[str | None, Option("--workload", metavar="W", help="One workload, by its name.")]
 _BASELINES = "What to compare with: eager, compile, compile-max, vendor, liger, quack; with commas."
 Baselines = Annotated[str, Option("--baseline", metavar="NAMES", help=_BASELINES)]

@@ -28,6 +28,7 @@ from .device import Device, detect, environment
 from .device.machine import available_memory_bytes
 from .failure import CannotDo, WeakSandbox
 from .measure import Comparison, Measurement, compare
+from .plain import NoSource, plain_candidate
 from .problem import Inputs, Problem, Workload
 from .record import EvaluationCost, Record
 from .schema import canonical_json, content_digest
@@ -73,10 +74,11 @@ class Evaluator:
         self.threads = threads
         self.environment = environment(self.device)
         self._is_twin = twin_of is not None
+        self._usual: float | None = None
         place = None if self.gpu is None else torch.device("cuda", self.gpu)
         self.truths: TruthCache = twin_of.truths if twin_of else TruthCache(available_memory_bytes() // 3, place)
         self._ahead: Ahead = twin_of._ahead if twin_of else Ahead()
-        self.calls = TimedCalls(problem, self.workload, self.device, self.seed, self.truths)
+        self.calls = TimedCalls(problem, self.workload, self.device, self.seed, self.truths, self._usual_novelty)
         self.children = Children(self.calls, self._ahead, sandbox=sandbox, limits=self.limits, threads=threads)
 
     # What a caller asks for.
@@ -270,6 +272,17 @@ class Evaluator:
             except CandidateError as failure:
                 records[candidate.digest] = self._record(candidate, "measure", self._failed(failure, "measure"))
         return sessions, records
+
+    def _usual_novelty(self) -> float:
+        """How many times as long the reference takes on inputs never seen before, at least 1; in a child of its own."""
+        if self._usual is None:
+            self._usual = 1.0
+            with contextlib.suppress(NoSource, CandidateError):
+                with self.children.session(plain_candidate(self.problem), fresh=True) as session:
+                    for slot, inputs in enumerate(self.calls.inputs):
+                        session.call(inputs, slot=slot)
+                    self._usual = max(1.0, self.calls.novelty(session))
+        return self._usual
 
     # Records.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, JsonValue
 
+from .outputs import outputs_by_name
 from .schema import Noun
 
 if TYPE_CHECKING:
@@ -204,7 +205,5 @@ class Problem(Noun):
 
 
 def as_tuple(result: Any) -> tuple[Any, ...]:
-    """Return the outputs of a call as a tuple: a tensor alone, or a tuple, list or dict of tensors in order."""
-    if isinstance(result, dict):
-        return tuple(result.values())
-    return tuple(result) if isinstance(result, tuple | list) else (result,)
+    """Return the outputs of a call: what it returned, or, of tuples, lists and dicts, however nested, the tensors."""
+    return tuple(outputs_by_name(result).values())

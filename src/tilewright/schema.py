@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticSerializationError
 
 SCHEMA_VERSION = 1
 
@@ -44,7 +45,11 @@ class Noun(BaseModel):
         return content_digest(type(self).__name__, canonical_json(self.model_dump(mode="json")))
 
     def to_json(self, indent: int | None = None) -> str:
-        return self.model_dump_json(indent=indent)
+        """JSON in UTF-8; what no encoding takes (a file name of bytes that are no text) is written as an escape."""
+        try:
+            return self.model_dump_json(indent=indent)
+        except PydanticSerializationError:
+            return json.dumps(self.model_dump(), indent=indent, default=str)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -22,6 +22,7 @@ from tilewright.child.sandbox import Wall, enter, limit_memory
 from tilewright.child.values import restored
 from tilewright.child.wire import Answerer, WireError
 from tilewright.heap import keep_freed_memory
+from tilewright.outputs import outputs_by_name
 
 
 class Program:
@@ -316,11 +317,13 @@ class Program:
         return fill() if wanted else contextlib.nullcontext()
 
     def as_tuple(self, result: Any) -> tuple[Any, ...]:
-        """The outputs of a call; those of a dict by their names, where they have the reference's."""
-        if isinstance(result, dict):
-            names = self.names if set(self.names) == set(result) else result
-            return tuple(result[name] for name in names)
-        return tuple(result) if isinstance(result, tuple | list) else (result,)
+        """The outputs of a call, in the order of the reference's where their names are the same."""
+        if not isinstance(result, dict | tuple | list):
+            return (result,)
+        if type(result) is tuple and all(map(self.is_tensor, result)):
+            return result
+        found = outputs_by_name(result)
+        return tuple(found[name] for name in (self.names if set(self.names) == set(found) else found))
 
     def is_tensor(self, value: Any) -> bool:
         return isinstance(value, self.torch.Tensor)
@@ -364,19 +367,11 @@ class Program:
         if not self.is_tensor(value):
             return {"is_tensor": False, "shape": [], "dtype": "", "stride": [], "device": "", "aliases": [],
                     "aliases_outputs": [], "kind": type(value).__name__}  # fmt: skip
-        aliases, twins = [], []
-        if value.device.type == self.device and value.layout == torch.strided and value.numel():
-            start = value.untyped_storage().data_ptr()
-            for path, d in flat_tensors(inputs):
-                if self.base_address <= value.data_ptr() < self.base_address + self.raw.numel() and (
-                    d[0] <= value.data_ptr() - self.base_address < d[0] + max(d[1], 1)
-                ):
-                    aliases.append(path)
-            twins = [
-                i
-                for i, o in enumerate(outputs)
-                if i != index and self.is_tensor(o) and o.numel() and o.untyped_storage().data_ptr() == start
-            ]
+        aliases, place = self.place_of(value, inputs)
+        twins = [
+            i for i, o in enumerate(outputs)
+            if place is not None and i != index and self.is_tensor(o) and self.place_of(o, inputs)[1] == place
+        ]  # fmt: skip
         return {
             "is_tensor": type(value) in (torch.Tensor, torch.nn.Parameter),
             "shape": list(value.shape),
@@ -387,6 +382,16 @@ class Program:
             "aliases_outputs": twins,
             "kind": type(value).__name__,
         }
+
+    def place_of(self, value: Any, inputs: dict[str, Any]) -> tuple[list[str], Any]:
+        """The inputs that `value` lies in, and what tells its memory from that of others, if it has any."""
+        if value.device.type != self.device or value.layout != self.torch.strided or not value.numel():
+            return [], None
+        offset = value.data_ptr() - self.base_address
+        if not 0 <= offset < self.raw.numel():
+            return [], value.untyped_storage().data_ptr()
+        aliases = [path for path, d in flat_tensors(inputs) if d[0] <= offset < d[0] + max(d[1], 1)]
+        return aliases, tuple(aliases)  # all inputs lie in one storage
 
 
 class LoadError(Exception):

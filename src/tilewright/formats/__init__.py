@@ -184,7 +184,7 @@ def bind(problem: Problem) -> Problem:
 def _opened(target: str) -> tuple[ModuleType, Any] | None:
     """Return the format that knows the folder or data file `target`, and what it found there."""
     path = Path(target)
-    if "\0" in target or not path.exists():
+    if "\0" in target or not (path.is_file() or path.is_dir()):
         return None
     for format in _able("opens"):
         found = format.opens(path)

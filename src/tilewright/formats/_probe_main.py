@@ -157,11 +157,10 @@ def _planned(module: types.ModuleType) -> dict[str, Any] | None:
 
 
 def _outputs(result: Any) -> dict[str, Any]:
-    if isinstance(result, dict):
-        return {"outputs": [_describe(v) for v in result.values()], "output_names": [str(k) for k in result]}
-    results = list(result) if isinstance(result, tuple | list) else [result]
-    names = ["out"] if len(results) == 1 else [f"out{i}" for i in range(len(results))]
-    return {"outputs": [_describe(v) for v in results], "output_names": names}
+    from tilewright.outputs import outputs_by_name
+
+    found = outputs_by_name(result)
+    return {"outputs": [_describe(v) for v in found.values()], "output_names": list(found)}
 
 
 def _describe(value: Any) -> dict[str, Any]:

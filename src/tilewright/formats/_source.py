@@ -58,11 +58,13 @@ def read_source(path: str | Path) -> Source:
     file = Path(path)
     if file.is_dir():
         raise InputError(f"{path} is a folder; give a Python file or the name of an operator")
+    if file.exists() and not file.is_file():
+        raise InputError(f"{path} is a pipe, a socket or a device; give a Python file")
     try:
         size = file.stat().st_size
         if size > MAX_SOURCE_BYTES:
             raise InputError(f"{path} has {size / 2**20:.0f} MB; a source file has at most {MAX_SOURCE_BYTES >> 20} MB")
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text; give a Python source file") from None
     except OSError as error:
@@ -98,7 +100,8 @@ def language_of(source: Source) -> str:
         return "gluon"
     if any(d.startswith(("triton.", "jit")) for d in _decorators(source.tree)):
         return "triton"
-    kernel = source.literal("SOURCE") if "SOURCE" in source.assigned else None
+    builds_itself = "cpp_extension" in source.text  # with torch's own build, when it is loaded
+    kernel = source.literal("SOURCE") if "SOURCE" in source.assigned and not builds_itself else None
     if isinstance(kernel, str):
         return "cuda" if "__global__" in kernel else "cpp"
     return "torch"

@@ -45,6 +45,7 @@ def read_problem(source: Source, timeout_s: float = LOAD_TIMEOUT_S) -> Problem:
             f"{source.path}: get_inputs() gives no tensor, so that every call is the same and its result can be kept; "
             "it must give at least one"
         )
+    _check_outputs(source, facts)
     largest = max(tensors, key=lambda t: t["bytes"])
     workload = Workload(
         name="x".join(map(str, largest["shape"])) or "scalar",
@@ -62,6 +63,16 @@ def read_problem(source: Source, timeout_s: float = LOAD_TIMEOUT_S) -> Problem:
     problem = bind(data, source)
     _check_arity(source, problem, len(facts["inputs"]))
     return problem
+
+
+def _check_outputs(source: Source, facts: dict[str, Any]) -> None:
+    """Refuse what returns no tensors; a reference that took too long to be seen is not held against its file."""
+    if "outputs" not in facts:
+        return
+    kinds = [o["kind"] for o in facts["outputs"]]
+    if not kinds or any(kind != "tensor" for kind in kinds):
+        said = f"a {kinds[0]}" if kinds else "no tensor"
+        raise InputError(f"{source.path}: Model.forward returns {said}; it must return tensors")
 
 
 def bind(problem: Problem, source: Source) -> Problem:

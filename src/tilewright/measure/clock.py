@@ -155,8 +155,9 @@ def novelty(
     `fresh(trial)`, placed where known content lay, and the least on known content that was put back there.
 
     The same for a kernel, as both were written just before, and are in nobody's cache. One that keeps results and looks
-    them up by address, shape or a few elements has to compute on what is fresh. The least is taken because a single
-    call may be slow for many reasons, and fast for one.
+    them up by address, shape or a few elements has to compute on what is fresh. Every trial has another address with
+    its content: a processor learns one by heart. The least is taken because a single call may be slow for many
+    reasons, and fast for one.
     """
     if session.child.gpu is not None:
         return _novelty_of_replays(session, inputs, fresh, trials)
@@ -165,8 +166,10 @@ def novelty(
     refusals = 0
     while len(pairs) < trials:
         content = fresh(len(pairs) + refusals)  # what was seen in a refused block is no news
+        slot = 1 + (len(pairs) + refusals) % max(1, len(inputs) - 2)  # the first and the last may share their content
         try:
-            pairs.append((_first_call_s(session, inputs, content), _first_call_s(session, inputs, inputs[0])))
+            fresh_s = _first_call_s(session, inputs, slot, content)
+            pairs.append((fresh_s, _first_call_s(session, inputs, slot, inputs[slot])))
         except CandidateError as refused:
             refusals += 1
             if refused.status is not Status.TIMING_INCONSISTENT or refusals > 3 * trials:
@@ -174,10 +177,11 @@ def novelty(
     return min(f for f, _ in pairs), min(k for _, k in pairs)
 
 
-def _first_call_s(session: Session, inputs: Sequence[Inputs], content: Inputs) -> float:
-    """Seconds of the first call on `content`, at the first slot, after calls on all others."""
-    block = Block([*range(1, len(inputs)), 0])
-    return run_block(session, [content, *inputs[1:]], block, warm=0, tries=1).calls_s[-1]
+def _first_call_s(session: Session, inputs: Sequence[Inputs], slot: int, content: Inputs) -> float:
+    """Seconds of the first call on `content`, at `slot`, after calls on all others."""
+    block = Block([*(s for s in range(len(inputs)) if s != slot), slot])
+    with_it = [content if s == slot else one for s, one in enumerate(inputs)]
+    return run_block(session, with_it, block, warm=0, tries=1).calls_s[-1]
 
 
 def witness(

@@ -90,7 +90,7 @@ def _serial(terms: torch.Tensor) -> torch.Tensor:
         for term in terms[1:]:
             total += term
         return total
-    array = terms.numpy()
+    array = terms.detach().numpy()
     with numpy.errstate(all="ignore"):  # Inf - Inf is NaN, as it should be
         if array.shape[1] < 8:  # numpy would merge so few columns into one axis and sum it pairwise
             return torch.from_numpy(numpy.add.accumulate(array, axis=0)[-1].copy())
@@ -227,7 +227,39 @@ def _cumsum(mode: PlainKernel, x: torch.Tensor, dim: int, *, dtype: Any = None) 
     if dtype not in (None, x.dtype) or x.device.type != "cpu" or x.ndim == 0:
         return NotImplemented
     with numpy.errstate(all="ignore"):
-        return torch.from_numpy(numpy.add.accumulate(x.numpy(), axis=dim))
+        return torch.from_numpy(numpy.add.accumulate(x.detach().numpy(), axis=dim))
+
+
+def _prod(mode: PlainKernel, x: torch.Tensor, dim: int, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """As many running products as the mode has lanes, as blocks of a row give them."""
+    if dtype not in (None, x.dtype) or x.ndim == 0:
+        return NotImplemented
+    rows = x.movedim(dim, -1)
+    rows = rows.flip(-1) if mode.backwards else rows
+    lanes = max(1, min(mode.lanes, rows.shape[-1]))
+    total = torch.ones_like(rows[..., :1])
+    for part in rows.tensor_split(lanes, -1):
+        total = total * aten.cumprod.default(part, -1)[..., -1:] if part.shape[-1] else total
+    return total.movedim(-1, dim) if keepdim else total.squeeze(-1)
+
+
+def _cumprod(mode: PlainKernel, x: torch.Tensor, dim: int, *, dtype: Any = None) -> Any:
+    """Running products within blocks, one block per lane, each then times what came before it; backwards by doubling
+    (a scan of Hillis and Steele)."""
+    if dtype not in (None, x.dtype) or x.ndim == 0:
+        return NotImplemented
+    rows = x.movedim(dim, -1)
+    if mode.backwards:
+        step = 1
+        while step < rows.shape[-1]:
+            rows = torch.cat([rows[..., :step], rows[..., step:] * rows[..., :-step]], -1)
+            step *= 2
+        return rows.movedim(-1, dim)
+    before, blocks = torch.ones_like(rows[..., :1]), []
+    for part in rows.tensor_split(max(1, min(mode.lanes, rows.shape[-1])), -1):
+        blocks.append(aten.cumprod.default(part, -1) * before)
+        before = blocks[-1][..., -1:]
+    return torch.cat(blocks, -1).movedim(-1, dim)
 
 
 def _convolution(mode: PlainKernel, x: Any, w: Any, bias: Any, *rest: Any) -> Any:
@@ -260,7 +292,8 @@ PLAIN: dict[Any, Callable[..., Any]] = {
     aten.div.Tensor: _divide, aten._softmax.default: _softmax, aten._log_softmax.default: _log_softmax,
     aten.logsumexp.default: _logsumexp, aten.mm.default: _product, aten.bmm.default: _product,
     aten.addmm.default: _add_product, aten.baddbmm.default: _add_product, aten.mv.default: _matrix_vector,
-    aten.dot.default: _matrix_vector, aten.cumsum.default: _cumsum, aten.convolution.default: _convolution,
+    aten.dot.default: _matrix_vector, aten.cumsum.default: _cumsum, aten.cumprod.default: _cumprod,
+    aten.prod.dim_int: _prod, aten.convolution.default: _convolution,
 }  # fmt: skip
 
 # Composite operations are taken apart into those above: all that torch itself takes apart on the way to its core set,

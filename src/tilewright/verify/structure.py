@@ -73,15 +73,10 @@ def side_effects(truth: Truth, outcome: Outcome) -> Judgement | None:
             return fail(Status.ALIASED_OUTPUT, right.name, f"{right.name} shares memory with {', '.join(extra)}")
         if index < len(truth.overlapping) and not truth.overlapping[index] and overlaps(meta.shape, meta.stride):
             return fail(Status.ALIASED_OUTPUT, right.name, f"elements of {right.name} share memory with each other")
-        others = [truth.outputs[i].name for i in meta.aliases_outputs if i != index and not _shared(truth, index, i)]
+        twins = truth.twins[index] if index < len(truth.twins) else frozenset()
+        others = [truth.outputs[i].name for i in meta.aliases_outputs if i != index and i not in twins]
         if others:
             return fail(Status.ALIASED_OUTPUT, right.name, f"{right.name} shares memory with {', '.join(others)}")
     if not outcome.stable:
         return fail(Status.ALIASED_OUTPUT, "", "the result of one call was changed by a following call")
     return None
-
-
-def _shared(truth: Truth, a: int, b: int) -> bool:
-    if b >= len(truth.outputs) or not truth.working:
-        return False
-    return truth.working[a].untyped_storage().data_ptr() == truth.working[b].untyped_storage().data_ptr()

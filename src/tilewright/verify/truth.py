@@ -25,7 +25,8 @@ from .undetermined import free_the_undetermined
 @dataclass
 class Truth:
     """All outputs of one call, then the gradients by name; `finite` is whether every float output is; `aliases` are
-    the input paths each output of the reference shares storage with, `mutates` the inputs that it changes itself.
+    the input paths each output of the reference shares storage with, `twins` the other outputs, `mutates` the inputs
+    that it changes itself.
     Where these are arguments, what they come to is judged like an output: `changes` names them, in the order in which
     they stand at the end of `outputs`."""
 
@@ -40,6 +41,7 @@ class Truth:
     work_bytes: int = 0  # of all results of the reference's operations, in float64
     complex: dict[int, str] = field(default_factory=dict)  # outputs that are complex, and of what dtype
     accepts: Callable[[Sequence[torch.Tensor]], str] | None = None  # the problem's own checker (acceptance.py)
+    twins: tuple[frozenset[int], ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -111,6 +113,7 @@ def make_truth(
         aliases,
         changed,
         outputs,
+        twins=_twins(working.outputs),
         overlapping=overlapping,
         work_bytes=wide.bytes,
         complex={i: str(d).removeprefix("torch.") for i, d in enumerate(working.dtypes) if d.is_complex},
@@ -156,6 +159,15 @@ def _random_truth(problem: Problem, inputs: Inputs) -> Truth:
 def _names(problem: Problem, count: int) -> list[str]:
     names = list(problem.outputs)[:count]
     return names + [f"out{i}" for i in range(len(names), count)]
+
+
+def _twins(outputs: Sequence[torch.Tensor]) -> tuple[frozenset[int], ...]:
+    """For each output the others that lie in the same storage."""
+    storages = [o.untyped_storage().data_ptr() if o.numel() else None for o in outputs]
+    return tuple(
+        frozenset(i for i, other in enumerate(storages) if other == own and own is not None and i != at)
+        for at, own in enumerate(storages)
+    )
 
 
 def _shares(output: torch.Tensor, inputs: Inputs) -> frozenset[str]:

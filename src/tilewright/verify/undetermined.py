@@ -77,7 +77,7 @@ def _may_be_nan(codes: torch.Tensor, reach: Reach) -> torch.Tensor:
     """Where NaN is right as well: in place of an infinity, and beside one, or a NaN, as far as the reference's own
     NaN reach. In a matrix that means columns that two rows, which are not strange as a whole, agree on: a product that
     leaves nothing out, as zeros do, spreads a NaN of its second factor so."""
-    found = (codes != FINITE) & (codes != FREE)
+    found = codes != FINITE  # where nothing is asked, there is something strange as well
     strange = found if reach == "element" else _in_row(found)
     if reach == "matrix" and strange.ndim > 2:
         strange = strange.any(-2, keepdim=True).expand(strange.shape)

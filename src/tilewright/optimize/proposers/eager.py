@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
-from textwrap import dedent
 
+from ... import plain
 from ...candidate import Candidate
 from ...problem import Problem
 from ..context import Context, Declined
@@ -15,29 +14,15 @@ RANK = 0
 
 
 def propose(context: Context) -> Iterable[Candidate]:
-    source, entry = reference_source(context.problem)
-    if context.problem.kind == "module":
-        source, entry = source + "\n\nclass ModelNew(Model):\n    pass\n", "ModelNew"
-    yield Candidate(name="eager", source=source, entry=entry, kind=context.problem.kind, origin="eager")
+    try:
+        yield plain.plain_candidate(context.problem)
+    except plain.NoSource as error:
+        raise Declined(str(error)) from error
 
 
 def reference_source(problem: Problem) -> tuple[str, str]:
-    """Return a text that defines the reference, and its name there ("Model" for a module).
-
-    A problem that came from a file brings its text; an operator of the library is imported by name.
-    """
-    if problem.kind == "module":
-        if not problem.source:
-            raise Declined(f"{problem.name} brings no source text of its Model")
-        return problem.source.rstrip() + "\n", "Model"
-    reference = problem.reference
-    module, name = getattr(reference, "__module__", ""), getattr(reference, "__name__", "")
-    if module.startswith("tilewright.ops."):
-        return f"from {module} import {name}\n", name
-    if problem.source and f"def {name}(" in problem.source:
-        return problem.source.rstrip() + "\n", name
+    """As plain.reference_source, declined where there is no text."""
     try:
-        text = dedent(inspect.getsource(reference))  # type: ignore[arg-type]
-    except (OSError, TypeError) as error:
-        raise Declined(f"the source text of the reference of {problem.name} is not to be found") from error
-    return f"import torch\nimport torch.nn.functional as F\n\n\n{text}", name
+        return plain.reference_source(problem)
+    except plain.NoSource as error:
+        raise Declined(str(error)) from error

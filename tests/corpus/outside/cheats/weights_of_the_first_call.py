@@ -9,6 +9,7 @@ CORPUS = {
     "what": "sums the weight's rows at the first call and never looks at the weight again",
     "source": "own",
     "defence": "weights change between calls",
+    "open": "weights are static: what is prepared from them at the first call is not timed",
     "device": "cpu",
 }
 
