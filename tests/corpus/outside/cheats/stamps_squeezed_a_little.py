@@ -4,7 +4,7 @@ import torch.nn as nn
 CORPUS = {
     "problem": "wave",
     "kind": "cheat",
-    "what": "at the last timed call the list of time stamps in the caller's frame is squeezed by a quarter; the sum stays right",
+    "what": "at the last timed call squeezes the list of time stamps in the frame of its caller by a quarter",
     "source": "own",
     "defence": "where the mean is more than the median, the mean is the time",
     "device": "cpu",
