@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
@@ -18,13 +17,19 @@ ProblemFile = Annotated[str | None, Option("--problem", metavar="P", help="What 
 
 
 def _seconds(value: float | None) -> float | None:
-    if value is not None and not (math.isfinite(value) and value > 0):
+    if value is not None and not value > 0:  # which NaN is not either
         raise BadParameter(f"{value} is no time to wait; give seconds, such as 30")
     return value
 
 
+def _end_s(value: float | None) -> float | None:
+    if value == float("inf"):
+        raise BadParameter("inf has no end; give seconds, such as 30")
+    return _seconds(value)
+
+
 _LOADS = "Seconds that a problem file may take to import and run once."
-LoadTimeout = Annotated[float, Option(metavar="S", help=_LOADS, callback=_seconds)]
+LoadTimeout = Annotated[float, Option(metavar="S", help=_LOADS, callback=_end_s)]
 TraceFile = Annotated[
     str | None, Option("--trace", metavar="FILE", help="Append traces of FlashInfer-Bench or SOL-ExecBench to FILE.")
 ]
