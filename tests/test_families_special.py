@@ -230,3 +230,22 @@ def test_a_chain_of_products_may_be_associated_either_way(family: str) -> None:
     asked = problem(lambda a, b, c: (a @ b) @ c, drawn)
     assert refused(lambda a, b, c: a @ (b @ c), asked, family) is None
     assert refused(lambda a, b, c: (a.bfloat16().float() @ b) @ c, asked, family) is Status.INCORRECT_NUMERICAL
+
+
+def places_of_values(x: torch.Tensor) -> torch.Tensor:
+    values = x.topk(5, 1).values
+    return (x[:, None] == values[..., None]).int().argmax(-1)  # of equal ones always the first
+
+
+def by_stable_sort(x: torch.Tensor) -> torch.Tensor:
+    return x.sort(stable=True, dim=1, descending=True).indices[:, :5]
+
+
+def test_of_equal_elements_topk_may_name_any_but_none_twice() -> None:
+    asked = problem(lambda x: x.topk(5, 1).indices)
+    for family in ("normal", "ties", "zeros"):
+        assert refused(by_stable_sort, asked, family) is None
+    assert refused(places_of_values, asked, "normal") is None
+    assert refused(places_of_values, asked, "ties") is Status.INCORRECT_NUMERICAL
+    assert refused(places_of_values, asked, "zeros") is Status.INCORRECT_NUMERICAL
+    assert refused(lambda x: by_stable_sort(x) + 64 * (x == 0).all(1, keepdim=True), asked, "zeros") is not None

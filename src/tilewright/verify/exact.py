@@ -49,6 +49,12 @@ def slips(right: OutputTruth, value: torch.Tensor) -> Slips:
     return Slips(count, int((a - b).abs().max()), int(at[0]))
 
 
+def repeats(numbers: torch.Tensor) -> torch.Tensor:
+    """Whether a row, along the last axis of [..., L] integers, has one of them twice -> [R]."""
+    rows = numbers.reshape(-1, numbers.shape[-1] if numbers.ndim and numbers.numel() else 1)
+    return (rows.sort(1).values.diff(dim=1) == 0).any(1)
+
+
 def allowed_slips(right: OutputTruth) -> tuple[int, int]:
     """Return how many elements may differ and by how much at most: none where the reference's own runs never do. The
     number is twice the reference's own plus chance: P(N > m + z sqrt(m) + z^2 / 2) is below the judge's probability of

@@ -16,7 +16,7 @@ import torch
 from ..dispatch import QuietMode
 from ..problem import Inputs, Problem
 from .arithmetic import JUMPS, Wide, leaves_floats
-from .exact import integers
+from .exact import integers, repeats
 from .noise import blocks
 from .outputs import OutputTruth
 from .plain_kernel import PlainKernel
@@ -30,6 +30,7 @@ _DIFFERENT = 1 / 4
 _INTEGER_MOVES = 4  # pairs of moves, up and down
 # These round inside, or leave the order of equal elements open, however exact their operands are.
 _NO_ORDER = {"topk", "sort", "kthvalue", "mode"}
+_RANKS = {"topk", "sort"}  # name no element twice
 _OPEN_TO_CHOICE = _NO_ORDER | {"remainder", "fmod", "floor_divide"}
 
 
@@ -100,12 +101,17 @@ def bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> None
     exact = [truth for truth in truths if truth.exact is not None]
     if names & _NO_ORDER and exact:
         _open_among_equals(problem, inputs, exact, truths)
+        if names & _RANKS:
+            for truth in exact:
+                assert truth.exact is not None
+                truth.distinct = not bool(repeats(truth.exact).any())
 
 
 def _open_among_equals(
     problem: Problem, inputs: Inputs, exact: Sequence[OutputTruth], truths: Sequence[OutputTruth]
 ) -> None:
-    """Let any integer be right where elements are equal, zeros too, which a move by a share of themselves leaves."""
+    """Let any place be right where elements are equal, zeros too, which a move by a share of themselves leaves."""
+    largest = max((n for t in inputs.tensors().values() for n in t.shape), default=1)
     for number in range(_INTEGER_MOVES):
         moved = run(problem, _shaken(inputs, number), (), None, Wide())
         for truth, value in zip(truths, moved.unrounded, strict=False):
@@ -114,8 +120,9 @@ def _open_among_equals(
     for truth in exact:
         assert truth.low_RN is not None
         assert truth.high_RN is not None
-        truth.low_RN.fill_(-float("inf"))
-        truth.high_RN.fill_(float("inf"))
+        assert truth.exact is not None
+        truth.low_RN.fill_(min(0.0, float(truth.exact.min())) if truth.exact.numel() else 0.0)
+        truth.high_RN.fill_(max(largest - 1.0, float(truth.exact.max())) if truth.exact.numel() else 0.0)
 
 
 def _shaken(inputs: Inputs, number: int) -> Inputs:

@@ -14,7 +14,7 @@ import torch
 
 from ..candidate import Status
 from . import derivation
-from .exact import allowed_slips, slips
+from .exact import allowed_slips, integers, repeats, slips
 from .judgement import Check, Judgement, fail
 from .limits import FEWEST_IN_COLUMN, MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits, Signed
 from .noise import Sums
@@ -83,6 +83,9 @@ def _exact(right: OutputTruth, value: torch.Tensor) -> Judgement:
     if wrong:
         bad = fail(Status.INCORRECT_NUMERICAL, right.name, detail)
         return replace(bad, rule="exact", checks=(check,))
+    if right.distinct and bool((twice := repeats(integers(right, value))).any()):
+        row = int(twice.nonzero()[0])
+        return fail(Status.INCORRECT_NUMERICAL, right.name, f"{right.name}: row {row} names an element twice")
     margins = {"exact": found.count / most if most else 0.0}
     shown = (float(found.count), float(most)) if most else (0.0, 0.0)
     return Judgement(Status.PASSED, *shown, detail, right.name, "exact", margins, (check,))
