@@ -33,7 +33,7 @@ KEEPS_RESULTS = """
 import torch
 kept = {}
 def f(x):
-    key = (x.data_ptr(), *x.reshape(-1)[:3].tolist(), *x.reshape(-1)[-3:].tolist())
+    key = (x.data_ptr(), *x.reshape(-1)[::1009].tolist())
     if key not in kept:
         kept[key] = torch.softmax(x.sin(), dim=-1)
     return kept[key].clone() if len(kept) % 2 else kept[key] + 0
