@@ -329,6 +329,32 @@ def test_folders_go_though_the_owner_holds_their_locks_longer_than_its_socket(tm
     wait_until(lambda: list(folder.iterdir()) == [])
 
 
+GONE_BEFORE_THE_ANSWER = """
+import os, sys, signal, socket, tempfile
+tempfile.tempdir = {folder!r}
+sys.path.insert(0, {tests!r})
+from test_faults import started
+with started() as child:
+    child.sandbox
+send = socket.send_fds
+
+def send_and_end(*what):
+    send(*what)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+socket.send_fds = send_and_end
+started().__enter__()
+"""
+
+
+def test_folders_go_though_the_owner_ends_before_it_is_answered(tmp_path: Path) -> None:
+    folder = tmp_path / "owned"
+    folder.mkdir()
+    code = GONE_BEFORE_THE_ANSWER.format(folder=str(folder), tests=str(Path(__file__).parent))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    wait_until(lambda: list(folder.iterdir()) == [])
+
+
 def test_a_wall_is_there_at_all() -> None:
     """The tests above mean what they say only behind a wall; where there is none, this says so."""
     with started() as child:

@@ -86,7 +86,10 @@ def _end(told: dict[int, int], folders: set[str], owner: int) -> NoReturn:
 
 def _bear(control: socket.socket, told: dict[int, int], folders: set[str]) -> bool:
     """Take one request and fork the child that it asks for; False when the owner has ended."""
-    message, descriptors, *_ = socket.recv_fds(control, _REQUEST_BYTES, _DESCRIPTORS)
+    try:
+        message, descriptors, *_ = socket.recv_fds(control, _REQUEST_BYTES, _DESCRIPTORS)
+    except ConnectionError:
+        return False
     if not message:
         return False
     request = json.loads(message)
@@ -100,7 +103,8 @@ def _bear(control: socket.socket, told: dict[int, int], folders: set[str]) -> bo
     told[pid] = descriptors.pop()
     for descriptor in descriptors:
         os.close(descriptor)
-    control.send(_STATUS.pack(pid))
+    with contextlib.suppress(OSError):  # an owner that ended before it was answered: the next that is read is its end
+        control.send(_STATUS.pack(pid))
     return True
 
 
