@@ -87,7 +87,8 @@ def test_the_next_candidate_is_judged_and_timed_as_if_alone(evaluator, fate):
     broken = evaluator.evaluate(candidate(fate, BROKEN[fate]), timeout_s=25)
     assert broken.status in (Status.RUNTIME_ERROR, Status.TIMEOUT, Status.RESOURCE)
     after = evaluator.evaluate(kernel)
-    assert after.passed and alone.passed
+    assert alone.passed, alone.verdict
+    assert after.passed, after.verdict
     assert abs(after.median_s / alone.median_s - 1) < 0.02
 
 

@@ -63,9 +63,11 @@ def test_operators_take_on_the_device_what_the_profiler_says(model: Any, tmp_pat
     for call in run.calls:
         if call.kernels:
             ours[call.name] = ours.get(call.name, 0.0) + call.device_ns / 1e3
-    theirs = {e.key: e.device_time_total for e in seen.key_averages() if e.key in ours}
-    assert ours == pytest.approx(theirs, rel=0.01)
-    assert sorted(ours, key=lambda n: -ours[n]) == sorted(theirs, key=lambda n: -theirs[n])
+    device = [e for e in seen.events() if e.device_type == torch.autograd.DeviceType.CUDA]
+    assert sum(ours.values()) == pytest.approx(sum(e.time_range.elapsed_us() for e in device), rel=0.001)
+    own = {e.key: e.self_device_time_total for e in seen.key_averages()}  # totals hold some kernels twice
+    leaves = {"aten::linear": "aten::addmm", "aten::gelu": "aten::gelu", "aten::layer_norm": "aten::native_layer_norm"}
+    assert ours == pytest.approx({name: own[leaf] for name, leaf in leaves.items()}, rel=0.01)
 
 
 def test_a_graph_is_one_launch() -> None:

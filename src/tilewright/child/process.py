@@ -29,6 +29,7 @@ from .wire import SEND_S, Asker, WireError, WireForged, WireTimeout
 
 _SLEPT_BLOCKS, SLEEPY_S = 3, 0.006  # that long, and longer ones
 _IDLE_BLOCKS, _IDLE_CALLS = 7, 256  # how often, and how long a schedule is sent
+_RESTED_S = 0.025  # a GPU takes longer to begin when it has rested, as it has before every block
 _HANDED = 256  # small results, in as many blocks
 READABLE: tuple[str, ...] = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/proc", "/sys", "/nix", "/run/nvidia")
 # Of /etc what names libraries, users, time and hosts: a user's own limits do not keep root from the rest.
@@ -168,6 +169,8 @@ class Child:
         return max(0.0, many_s - self.latency_s) / _HANDED
 
     def _idle_s(self, busy_s: float, regions: list[list[int]] | None = None) -> float:
+        if self.gpu is not None:
+            time.sleep(_RESTED_S)
         self.tell("idle", regions=regions or [], results=_HANDED if regions else 0).note(self.limits.call_s)
         watch = Watch()
         self.tell("go", schedule=bytes(_IDLE_CALLS).hex(), busy_ns=int(busy_s * 1e9)).note(self.limits.call_s)

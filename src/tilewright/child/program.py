@@ -119,9 +119,17 @@ class Program:
         return message
 
     def idle(self, message: dict[str, Any]) -> dict[str, Any]:
-        """A timed block of no calls, which takes `busy_ns`, and hands over so many small `results` of one region."""
+        """A timed block of no calls, which takes `busy_ns`, and hands over so many small `results` of one region. On a
+        GPU it begins with an event, and ends when that has passed."""
         results = [self.torch.empty(1) for _ in range(message["results"])]
+        if self.device == "cuda":
+            mark = self.torch.cuda.Event()
+            mark.record()
+            self.torch.cuda.synchronize()
         go = self.begin()
+        if self.device == "cuda":
+            mark.record()
+            self.torch.cuda.synchronize()
         taken = [0] * (len(bytes.fromhex(go["schedule"])) + 1)
         end = time.perf_counter_ns() + go["busy_ns"]
         while time.perf_counter_ns() < end:
@@ -214,9 +222,11 @@ class Program:
             gc.collect()
             gc.disable()
             self.replay = Replay(function, calls, message["warm"])
-            samples_s = self.replay.run(self.begin()["replays"])
-            self.wire.send({"ended": time.perf_counter_ns(), "done": len(samples_s)})
+            replays = self.begin()["replays"]
+            self.replay.run(replays)
+            self.wire.send({"ended": time.perf_counter_ns(), "done": replays})
             gc.enable()
+        samples_s = self.replay.samples_s()
         return {
             **self.result(self.replay.last, last, message["regions"]),
             "done": len(samples_s),
@@ -229,8 +239,9 @@ class Program:
     def again(self, message: dict[str, Any]) -> dict[str, Any]:
         """Run the block that was timed last again, as it is, on what its inputs hold now."""
         with self.torch.no_grad():
-            samples_s = self.replay.run(message["replays"])
-        return {**self.result(self.replay.last, message["inputs"], message["regions"]), "sample_s": min(samples_s)}
+            self.replay.run(message["replays"])
+        sample_s = min(self.replay.samples_s())
+        return {**self.result(self.replay.last, message["inputs"], message["regions"]), "sample_s": sample_s}
 
     def kernels(self, message: dict[str, Any]) -> dict[str, Any]:
         """The kernels that the block that was timed last starts, as CUPTI saw them: name, stream, start, seconds."""

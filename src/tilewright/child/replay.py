@@ -15,10 +15,12 @@ from typing import Any
 import torch
 
 _HOST_CALLS = 16  # far fewer launches than the queue of a stream takes
+_MARKS = 128  # events that are made ahead of the clock
 
 
 class Replay:
-    """`run(times)` gives the mean seconds per call of each replay; `last` is the result of the block's last call.
+    """`run(times)` runs the block so often and waits; `samples_s()` is then the mean seconds per call of each run.
+    `last` is the result of the block's last call.
 
     `mode` is "graph" or "burst", `why` says what kept the calls out of a graph, `host_s` is what one call costs the
     host until the work is queued.
@@ -30,6 +32,9 @@ class Replay:
         self.mode, self.why = "graph", ""
         self.graph: torch.cuda.CUDAGraph | None = None
         self._results: list[Any] = []
+        self._marks: list[torch.cuda.Event] = []
+        self._bursts_s: list[float] = []
+        self._times = 0
         stream = torch.cuda.Stream()
         with torch.cuda.stream(stream):  # compiles, tunes and fills caches on the stream that is captured
             for i in range(max(1, warm)):
@@ -65,6 +70,15 @@ class Replay:
             self._burst()
             return
         self.graph, self.last = graph, self._results[-1]
+        self._mark(_MARKS)
+
+    def _mark(self, count: int) -> None:
+        """Have `count` events, all recorded once, which is when the driver makes them."""
+        for _ in range(count - len(self._marks)):
+            mark = torch.cuda.Event(enable_timing=True)
+            mark.record()
+            self._marks.append(mark)
+        torch.cuda.synchronize()
 
     def _burst(self) -> float:
         torch.cuda.synchronize()
@@ -74,15 +88,24 @@ class Replay:
         torch.cuda.synchronize()
         return (time.perf_counter() - begun) / len(self.calls)
 
-    def run(self, times: int) -> list[float]:
+    def run(self, times: int) -> None:
+        self._times = times
         if self.graph is None:
-            return [self._burst() for _ in range(times)]
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(times + 1)]
-        marks[0].record()
-        for mark in marks[1:]:
+            self._bursts_s = [self._burst() for _ in range(times)]
+            return
+        if times + 1 > len(self._marks):
+            self._mark(times + 1)
+        self._marks[0].record()
+        for mark in self._marks[1 : times + 1]:
             self.graph.replay()
             mark.record()
         torch.cuda.synchronize()
+
+    def samples_s(self) -> list[float]:
+        """Of the last `run`; asking the driver for each takes microseconds, which no block should hold."""
+        if self.graph is None:
+            return self._bursts_s
+        marks = self._marks[: self._times + 1]
         return [a.elapsed_time(b) / 1e3 / len(self.calls) for a, b in zip(marks, marks[1:], strict=False)]
 
     def kernels(self) -> list[list[Any]]:

@@ -283,12 +283,17 @@ def _enter_landlock(wall: Wall) -> bool:
 
 
 def _other_devices() -> list[str]:
-    """What lies in /dev but disks and memory, which hold everybody's files."""
+    """What lies in /dev but disks and memory, which hold everybody's files.
+
+    Links are not followed: they lead to a device that is listed itself, or out of /dev (`core` to the memory of the
+    kernel, `stderr` to a pipe, for which landlock takes no rule)."""
     found = []
     with os.scandir("/dev") as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
-                if not stat.S_ISBLK(entry.stat().st_mode) and entry.name not in _MEMORY_DEVICES:
+                if entry.is_symlink() or entry.name in _MEMORY_DEVICES:
+                    continue
+                if not stat.S_ISBLK(entry.stat().st_mode):
                     found.append(entry.path)
     return found
 

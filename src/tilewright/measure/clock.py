@@ -33,6 +33,7 @@ _CALM = 0.75  # of the blocks
 _WOKEN_LATE_S = 0.004  # once or twice in a measurement the child gets its processor a time slice late
 _WITNESS_TRIES = 8
 _BLOCK_TRIES = 5
+_LONGER = 2  # times a refused block on a GPU is doubled: then it is still too short to reach the power limit
 _PATIENCE_S, _MOST_TRIES = 2.0, 60  # what a busy machine disturbs is made again for this long, and this often
 _COPIES = 3
 _DESCRIBED_S = 1e-4  # what it takes to describe a result, in Python
@@ -294,12 +295,14 @@ def run_block(
     rest: bool = True,
 ) -> TimedBlock:
     """Time one block; where the parent's clock saw more time pass than the child claims, try again, at least `tries`
-    times in all, and then refuse. A parent that was descheduled sees less, which gives nobody an advantage."""
+    times in all, and then refuse. A parent that was descheduled sees less, which gives nobody an advantage.
+
+    On a GPU a block is then made longer: what it takes to start and end one stays the same, a lie grows with it."""
     pace = pace_of(session)
-    for _ in range(1) if tries == 1 else _attempts(0, tries):
+    for attempt in range(1) if tries == 1 else _attempts(0, tries):
         if rest:
             session.rest(pace.cool_s)
-        timed = session.time(inputs, block.schedule, warm=warm, replays=block.replays)
+        timed = session.time(inputs, block.schedule, warm=warm, replays=block.replays << min(attempt, _LONGER))
         if timed.parent_s <= pace.may_take_s(timed.claimed_s, timed.latency_s) and timed.inside:
             return timed
     raise CandidateError(
