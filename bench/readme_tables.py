@@ -21,7 +21,7 @@ from tilewright import units
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "trust.md", ROOT / "docs" / "profile.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("h200", "profile", "trust")))
 _MOST = 12  # rows of a ranking
 _PLACE = re.compile(r"(<!-- table: ([\w/-]+) -->\n).*?(<!-- end -->)", re.S)
 
