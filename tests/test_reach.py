@@ -326,6 +326,34 @@ def test_a_kernel_that_grants_less_is_told_of(
         assert f'"{level}"' in done.stdout
 
 
+BEHIND_A_WALL_FOR_CUDA = """
+import os, sys
+from tilewright.child.sandbox import Wall, enter
+print(enter(Wall((), ("/usr", "/lib", "/lib64", sys.prefix), cuda=True), "files"))
+for name in ("/dev/null", "/dev/random", "/dev/shm/{name}", "/dev/core"):
+    try:
+        os.close(os.open(name, os.O_RDONLY))
+        print("open")
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+def test_the_wall_for_cuda_has_its_devices_and_nobodys_memory() -> None:
+    shared = Path("/dev/shm") / f"tilewright-test-{os.getpid()}"
+    shared.write_text("of others")
+    try:
+        done = subprocess.run(  # stderr is a pipe here, to which a link in /dev leads
+            [sys.executable, "-c", BEHIND_A_WALL_FOR_CUDA.replace("{name}", shared.name)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        shared.unlink()
+    level, null, random, of_others, kernel = done.stdout.splitlines() or [done.stderr] * 5
+    assert "landlock" in level and null == random == "open"
+    assert of_others == "Permission denied" and kernel in ("Permission denied", "No such file or directory")
+
+
 def test_a_nursery_ends_when_asked() -> None:
     nursery.start().close()
     nursery.start(nursery.COMPILERS).close()

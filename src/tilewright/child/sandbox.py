@@ -46,7 +46,10 @@ _READ_RIGHTS = 0b1101  # execute, read a file, read a folder
 _FILE_RIGHTS = 0b0111 | 1 << 14 | 1 << 15  # those that make sense on a file: execute, write, read, truncate, ioctl
 
 _HARMLESS_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-_MEMORY_DEVICES = {"mem", "kmem", "port", "kmsg", "block", "disk", "mapper", "loop-control", "pts", "ptmx", "fuse"}
+_SHARED_DEVICES = {
+    "mem", "kmem", "port", "kmsg", "block", "disk", "mapper", "loop-control", "pts", "ptmx", "fuse",
+    "shm", "mqueue", "hugepages",
+}  # fmt: skip
 
 # x86-64 system calls that no kernel needs and that reach beyond the wall.
 _DENIED_SYSCALLS = {
@@ -283,7 +286,7 @@ def _enter_landlock(wall: Wall) -> bool:
 
 
 def _other_devices() -> list[str]:
-    """What lies in /dev but disks and memory, which hold everybody's files.
+    """What lies in /dev but disks and memory, which hold what is everybody's.
 
     Links are not followed: they lead to a device that is listed itself, or out of /dev (`core` to the memory of the
     kernel, `stderr` to a pipe, for which landlock takes no rule)."""
@@ -291,7 +294,7 @@ def _other_devices() -> list[str]:
     with os.scandir("/dev") as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
-                if entry.is_symlink() or entry.name in _MEMORY_DEVICES:
+                if entry.is_symlink() or entry.name in _SHARED_DEVICES:
                     continue
                 if not stat.S_ISBLK(entry.stat().st_mode):
                     found.append(entry.path)
