@@ -9,6 +9,7 @@ import tilewright
 from tilewright.build import ToolMissing, prebuild
 from tilewright.candidate import Candidate, Status
 from tilewright.evaluate import CannotDo, Evaluator
+from tilewright.formats import load_problem
 from tilewright.problem import Cost, Inputs, Problem, Workload
 
 pytestmark = pytest.mark.timed
@@ -90,3 +91,24 @@ def test_a_missing_compiler_is_not_the_candidates_fault(monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(ToolMissing, match="install g\\+\\+"):
         prebuild(candidate("SOURCE = 'int x;'\nPARAMS = {}\ndef f(x): return x", language="cpp"))
+
+
+def test_what_a_module_prepares_from_its_weights_stands_beside_its_time(tmp_path):
+    problem = tmp_path / "projection.py"
+    problem.write_text(
+        "import torch\nclass Model(torch.nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.wide = torch.nn.Linear(256, 256)\n"
+        "    def forward(self, x): return self.wide(x).sum(-1)\n"
+        "def get_inputs(): return [torch.randn(4, 256)]\ndef get_init_inputs(): return []\n"
+    )
+    folds = (
+        "import torch\nclass ModelNew(torch.nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.wide, self.kept = torch.nn.Linear(256, 256), None\n"
+        "    def forward(self, x):\n"
+        "        if self.kept is None: self.kept = self.wide.weight.detach().sum(0), self.wide.bias.detach().sum()\n"
+        "        return x @ self.kept[0] + self.kept[1]\n"
+    )
+    with Evaluator(load_problem(str(problem)), device="cpu", threads=1) as one:
+        record = one.certify(Candidate(name="folds", source=folds, entry="ModelNew", kind="module"))
+    assert record.passed, record.verdict.detail
+    assert record.facts["first_s"] > 3 * record.median_s

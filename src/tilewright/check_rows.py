@@ -124,7 +124,14 @@ def _time(record: Record) -> CheckTime:
         ci_high_s=measured.ci_high_s,
         state=measured.state,
         fraction_of_bound=record.fraction_of_bound,
+        build_s=record.cost.build_s,
+        load_s=_seconds(record.facts.get("load_s")) or 0.0,
+        first_s=_seconds(record.facts.get("first_s")),
     )
+
+
+def _seconds(fact: object) -> float | None:
+    return fact if isinstance(fact, float) else None
 
 
 def _distance(verdict: Any) -> tuple[bool, float]:
