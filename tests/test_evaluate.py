@@ -103,7 +103,8 @@ def test_what_a_module_prepares_from_its_weights_stands_beside_its_time(tmp_path
     )
     folds = (
         "import torch\nclass ModelNew(torch.nn.Module):\n"
-        "    def __init__(self):\n        super().__init__()\n        self.wide, self.kept = torch.nn.Linear(256, 256), None\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.wide, self.kept = torch.nn.Linear(256, 256), None\n"
         "    def forward(self, x):\n"
         "        if self.kept is None: self.kept = self.wide.weight.detach().sum(0), self.wide.bias.detach().sum()\n"
         "        return x @ self.kept[0] + self.kept[1]\n"

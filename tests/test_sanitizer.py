@@ -9,7 +9,8 @@ from tilewright.build.cpp import find_compiler
 from tilewright.candidate import Candidate, Status
 from tilewright.problem import Inputs
 from tilewright.verify import Verdict
-from tilewright.verify.sanitizer import _read, applies, runtime_libraries, sanitize, sanitized
+from tilewright.verify.gpu_sanitizer import read, sanitized_on_gpu
+from tilewright.verify.sanitizer import Sanitized, _read, applies, runtime_libraries, sanitize, sanitized
 
 SOURCE = """
 import ctypes
@@ -80,3 +81,29 @@ def test_a_report_becomes_one_line() -> None:
     )
     assert _read(text, 66, 1).fault == "AddressSanitizer: stack-buffer-overflow (WRITE of size 8)"
     assert _read("", 0, 2).fact == "clean over 2 calls"
+
+
+MEMCHECK = """========= COMPUTE-SANITIZER
+========= Invalid __global__ read of size 4 bytes
+=========     at twice_kernel(float *, float *, int)+0x1d0 in candidate.py:8
+=========     by thread (62,0,0) in block (0,0,0)
+=========
+========= ERROR SUMMARY: 1 error
+"""
+
+
+def test_what_compute_sanitizer_writes_is_read() -> None:
+    found = read("memcheck", MEMCHECK, "", 66, 2)
+    assert found.fault == "compute-sanitizer: Invalid __global__ read of size 4 bytes in twice_kernel"
+    clean = "========= COMPUTE-SANITIZER\n========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)\n"
+    assert read("racecheck", clean, "", 0, 2) == Sanitized("clean over 2 calls")
+    ended = read("memcheck", "========= COMPUTE-SANITIZER\n========= Device not supported\n", "", 1, 2)
+    assert ended == Sanitized("not finished: Device not supported")
+
+
+def test_only_kernels_of_its_own_are_looked_at_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tilewright.verify.gpu_sanitizer.find_program", lambda: None)
+    passed = Verdict(status=Status.PASSED, tier="certify")
+    assert sanitized_on_gpu(passed, candidate("def f(x): return x", "torch"), CALLS, 0) == passed
+    told = sanitized_on_gpu(passed, candidate("def f(x): return x", "triton"), CALLS, 0)
+    assert told.passed and told.facts["compute_sanitizer"] == "not run: compute-sanitizer is not installed"

@@ -89,7 +89,9 @@ def _memory(verdict: Verdict, judged: list[WorkloadVerdict]) -> list[str]:
     if poisoned:
         lines.append(f"fresh memory filled with NaN before {poisoned} of {len(judged)} calls")
     sanitizer = verdict.facts.get("sanitizer")
-    return [*lines, f"AddressSanitizer: {sanitizer}"] if sanitizer else lines
+    lines += [f"AddressSanitizer: {sanitizer}"] if sanitizer else []
+    on_gpu = verdict.facts.get("compute_sanitizer")
+    return [*lines, f"compute-sanitizer: {on_gpu}"] if on_gpu else lines
 
 
 def _held(calls: int, bad: int, what: str) -> str:

@@ -38,7 +38,7 @@ _OPTIONS = (
 _FLAGS = "-fsanitize=address -fno-omit-frame-pointer -g"
 _READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/nix")
 # What a memory error may be behind of.
-_EXPLAINED = (Status.PASSED, Status.INCORRECT_NUMERICAL, Status.NONFINITE, Status.RUNTIME_ERROR, Status.MUTATED_INPUT)
+EXPLAINED = (Status.PASSED, Status.INCORRECT_NUMERICAL, Status.NONFINITE, Status.RUNTIME_ERROR, Status.MUTATED_INPUT)
 _FOUND = re.compile(r"ERROR: AddressSanitizer: (.*)")
 
 
@@ -68,7 +68,7 @@ def sanitized(verdict: Verdict, candidate: Candidate, calls: Sequence[Inputs]) -
         return verdict
     found = sanitize(candidate, calls)
     facts: dict[str, JsonValue] = {**verdict.facts, "sanitizer": found.fact}
-    if not found.fault or verdict.status not in _EXPLAINED:
+    if not found.fault or verdict.status not in EXPLAINED:
         return verdict.with_(facts=facts)
     return verdict.with_(status=Status.OUT_OF_BOUNDS, detail=found.fault, facts=facts)
 
@@ -97,27 +97,31 @@ def sanitize(candidate: Candidate, calls: Sequence[Inputs], timeout_s: float = T
     preload = runtime_libraries(compiler)
     if preload is None:
         return Sanitized(f"not run: {os.path.basename(compiler)} has no libasan on this machine")
-    kept = [c for c in calls if _bytes(c) <= MOST_BYTES]
+    kept = [c for c in calls if bytes_of(c) <= MOST_BYTES]
     if not kept:
         return Sanitized(f"not run: the inputs have more than {MOST_BYTES >> 20} MiB")
     with contextlib.closing(Scratch()) as scratch:
-        _write(Path(scratch.path), candidate, kept, compiler)
+        write_job(Path(scratch.path), candidate, kept, "cpu")
+        _write_compiler(Path(scratch.path), compiler)
         return _run(scratch.path, preload, len(kept), timeout_s)
 
 
-def _bytes(call: Inputs) -> int:
+def bytes_of(call: Inputs) -> int:
     return sum(t.numel() * t.element_size() for t in call.tensors().values())
 
 
-def _write(folder: Path, candidate: Candidate, calls: Sequence[Inputs], compiler: str) -> None:
-    """Put into `folder` what the process needs: the file, the calls, and a compiler that adds the sanitizer."""
+def write_job(folder: Path, candidate: Candidate, calls: Sequence[Inputs], device: str) -> None:
+    """Put into `folder` what the process needs: the file, and the calls that it makes on `device`, "cpu" or "cuda"."""
     (folder / "candidate.py").write_text(candidate.source)
-    (folder / "job.json").write_text(
-        json.dumps({"entry": candidate.entry, "kind": candidate.kind, "calls": len(calls), "folder": str(folder)})
-    )
+    job = {"entry": candidate.entry, "kind": candidate.kind, "calls": len(calls), "device": device}
+    (folder / "job.json").write_text(json.dumps(job))
     for number, call in enumerate(calls):
         own = call.map(lambda _, t: t.clone(memory_format=torch.preserve_format))
         torch.save({"args": own.args, "state": own.state, "init": own.init}, folder / f"call_{number}.pt")
+
+
+def _write_compiler(folder: Path, compiler: str) -> None:
+    """A compiler that adds the sanitizer."""
     wrapper = folder / "c++"
     # The compiler itself must not run under the sanitizer.
     wrapper.write_text(f'#!/bin/sh\nunset LD_PRELOAD\nexec "{compiler}" "$@" {_FLAGS}\n')
@@ -131,22 +135,30 @@ def _run(folder: str, preload: str, calls: int, timeout_s: float) -> Sanitized:
         "LD_PRELOAD": preload, "ASAN_OPTIONS": _OPTIONS, "OMP_NUM_THREADS": "2", "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONMALLOC": "malloc",
     }  # fmt: skip
+    done = call_program([], folder, environment, timeout_s)
+    return _read(*done, calls) if done else Sanitized(f"not finished after {timeout_s:.0f} s")
+
+
+def call_program(
+    ahead: Sequence[str], folder: str, environment: dict[str, str], timeout_s: float
+) -> tuple[str, int] | None:
+    """Run sanitizer_program on `folder`, behind the words `ahead` of its command line. Returns what was written to
+    stderr and the exit code; None where it took longer."""
     readable = [*_READABLE, sys.prefix, sys.base_prefix, *_library_folders()]
-    command = [sys.executable, "-I", "-m", "tilewright.verify.sanitizer_program", folder, json.dumps(readable)]
+    program = [sys.executable, "-I", "-m", "tilewright.verify.sanitizer_program", folder, json.dumps(readable)]
     with open(os.path.join(folder, "stderr"), "wb+") as errors:
         process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-            start_new_session=True,
+            [*ahead, *program], env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=errors, start_new_session=True,
         )  # fmt: skip
         try:
             process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            return Sanitized(f"not finished after {timeout_s:.0f} s")
+            return None
         finally:
             _end(process)
         errors.seek(0)
-        text = errors.read(1 << 20).decode(errors="replace")
-    return _read(text, process.returncode, calls)
+        return errors.read(1 << 20).decode(errors="replace"), process.returncode
 
 
 def _read(text: str, code: int, calls: int) -> Sanitized:
