@@ -249,3 +249,40 @@ def test_of_equal_elements_topk_may_name_any_but_none_twice() -> None:
     assert refused(places_of_values, asked, "ties") is Status.INCORRECT_NUMERICAL
     assert refused(places_of_values, asked, "zeros") is Status.INCORRECT_NUMERICAL
     assert refused(lambda x: by_stable_sort(x) + 64 * (x == 0).all(1, keepdim=True), asked, "zeros") is not None
+
+
+def by_maxima(x: torch.Tensor) -> torch.Tensor:
+    left, places = torch.softmax(x, 1), []
+    for _ in range(4):
+        places.append(left.argmax(1, keepdim=True))
+        left = left.scatter(1, places[-1], -1.0)
+    return torch.cat(places, 1)
+
+
+@pytest.mark.parametrize("family", ["normal", "mixed", "large"])
+def test_places_of_elements_that_came_out_equal_are_free(family: str) -> None:
+    """A softmax of far scores underflows: which of its zeros a top-k names is nobody's to say."""
+    asked = problem(lambda x: torch.softmax(x, 1).topk(4, 1).indices)
+    assert refused(by_maxima, asked, family) is None
+    assert refused(lambda x: by_maxima(x).roll(1, 1), asked, family) is Status.INCORRECT_NUMERICAL
+    if family == "large":
+        beyond = lambda x: by_maxima(x) + 48 * (x.amax(1, keepdim=True) > 2.0**9)  # noqa: E731
+        assert refused(beyond, asked, family) is Status.INCORRECT_NUMERICAL
+
+
+def bags(workload: Workload, generator: torch.Generator) -> Inputs:
+    words = torch.randint(0, 48, (64, 12), generator=generator)
+    return Inputs({"words": words, "table": torch.randn(48, 8, generator=generator)})
+
+
+def mean_of_words(words: torch.Tensor, table: torch.Tensor, fewest: int = 1) -> torch.Tensor:
+    kept = (words != 0).to(table.dtype)
+    return torch.einsum("bk,bkw->bw", kept, table[words]) / kept.sum(1, keepdim=True).clamp(min=fewest)
+
+
+@pytest.mark.parametrize("family", ["few_values", "ends"])
+def test_rows_of_padding_alone_are_seen(family: str) -> None:
+    asked = problem(mean_of_words, bags)
+    assert refused(lambda words, table: mean_of_words(words, table, 0), asked, "normal") is None
+    assert refused(mean_of_words, asked, family) is None
+    assert refused(lambda words, table: mean_of_words(words, table, 0), asked, family) is Status.NONFINITE

@@ -178,6 +178,22 @@ def test_one_pass_variance_far_from_zero_is_no_excuse() -> None:
     assert not judge(truth, outcome_of([one_pass_layer_norm(*call.args.values())])).passed
 
 
+def group_norm_in_two_passes(x: torch.Tensor, width: int) -> torch.Tensor:
+    parts = x.unflatten(1, (4, -1)).flatten(2)
+    parts = parts - parts.mean(-1, keepdim=True)
+    return (parts * torch.rsqrt(lanes(parts * parts, width) / parts.shape[-1] + 1e-3)).view(x.shape)
+
+
+@pytest.mark.parametrize("width", [1, 8])
+def test_squares_that_sum_exactly_in_one_pass_do_not_in_two(width: int) -> None:
+    problem = Problem(name="group_norm", reference=lambda x: functional.group_norm(x, 4, eps=1e-3))
+    x = (8 * drawn(1, "float32", x=(4, 16, 19, 31)).args["x"]).round() / 8
+    x.view(-1, 31)[::4] = 0
+    truth = make_truth(problem, Inputs({"x": x}))
+    assert judge(truth, outcome_of([group_norm_in_two_passes(x, width)])).passed
+    assert not judge(truth, outcome_of([group_norm_in_two_passes(x, width) * (1 + 1e-5)])).passed
+
+
 def quantise(x: torch.Tensor) -> torch.Tensor:
     scale = x.abs().amax(-1, keepdim=True) / 127
     return torch.round(x / scale) * scale

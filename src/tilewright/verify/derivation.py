@@ -69,7 +69,8 @@ def exact(right: OutputTruth, most: int, step: int) -> str:
     if not most:
         return f"every value is exact in all of the reference's own {len(right.slips)} runs{open_}"
     own = max(s.count for s in right.slips)
+    by = "" if right.places else f" by at most {step}"
     return (
-        f"{most} values by at most {step} = {RMS_FACTOR:g} x {own} that slip in the reference's own "
+        f"{most} values{by} = {RMS_FACTOR:g} x {own} that slip in the reference's own "
         f"{len(right.slips)} runs, plus chance{open_}"
     )

@@ -1,5 +1,5 @@
-"""Families of integers and booleans that random numbers never hit: one value nearly everywhere, the ends of a range,
-rows of a mask that are all false or all true.
+"""Families of integers and booleans that random numbers never hit: one value nearly everywhere, rows of padding, the
+ends of a range, rows of a mask that are all false or all true.
 
 What could be offsets is left alone (sorted numbers), and distinct numbers stay distinct, as a reference that writes to
 places may have no answer for a place that comes twice. An index that a reference does not take makes it raise, and the
@@ -17,8 +17,9 @@ from .special import Draw
 
 # Families and what they are for, in one line each.
 DISCRETE = {
-    "few_values": "integers that are nearly all the same; rows of masks all false, all true, or as drawn",
-    "ends": "the first and the last index that the shapes allow",
+    "few_values": "integers that are nearly all the same, rows of the least or the largest; rows of masks all false, "
+    "all true, or as drawn",
+    "ends": "the first and the last index that the shapes allow, single ones and rows of them",
 }
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _SHARE = 7 / 8  # of the elements that take the one value
@@ -55,7 +56,17 @@ def _is_distinct(t: torch.Tensor) -> bool:
 
 def _few(t: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     chosen = t.flatten()[int(torch.randint(0, t.numel(), (), generator=generator))]
-    return torch.where(torch.rand(t.shape, generator=generator) < _SHARE, chosen, t)
+    few = torch.where(torch.rand(t.shape, generator=generator) < _SHARE, chosen, t)
+    return _with_rows_of(few, int(t.min()), int(t.max()))
+
+
+def _with_rows_of(t: torch.Tensor, low: int, high: int) -> torch.Tensor:
+    """Fill an eighth of the rows of two axes or more with each of two numbers, either of which may be padding."""
+    if t.ndim < 2:
+        return t
+    rows = t.reshape(-1, t.shape[-1]).clone()
+    rows[0::8], rows[4::8] = low, high
+    return rows.view(t.shape)
 
 
 def _uniform_rows(t: torch.Tensor) -> torch.Tensor:
@@ -71,7 +82,8 @@ def _ends(t: torch.Tensor, lengths: list[int]) -> torch.Tensor:
     flat = t.flatten().clone()
     low, high = int(flat.argmin()), int(flat.argmax())
     last = next((n - 1 for n in lengths if n > int(flat[high])), int(flat[high]))
-    flat[high] = min(last, torch.iinfo(t.dtype).max)
+    flat[high] = last = min(last, torch.iinfo(t.dtype).max)
     if low != high:
         flat[low] = 0
-    return flat.view(t.shape)
+    ends = flat.view(t.shape)
+    return ends if _is_distinct(t) else _with_rows_of(ends, 0, last)

@@ -4,6 +4,7 @@ An output that never came from floating-point numbers is exact. One that did (qu
 is open at elements that jump when the inputs move by a few roundings (runs.bracket), and everywhere else the
 reference's own float32 runs say how many elements slip and by how much: none, and then all must be exact; or `n`, and
 then a kernel that rounds as often in another order may have twice as many, plus chance, none of them by a larger step.
+Where integers name elements (the indices of a top-k or a sort), two that come out equal lie anywhere: no step counts.
 
 Packed outputs (two four-bit numbers in a byte, the low one first) are judged number by number.
 """
@@ -17,6 +18,8 @@ import torch
 
 from .limits import RMS_FACTOR, deviations
 from .outputs import OutputTruth, unpacked
+
+_ANYWHERE = 2**63 - 1  # a step that no two integers pass
 
 
 def integers(right: OutputTruth, value: torch.Tensor) -> torch.Tensor:
@@ -55,6 +58,14 @@ def repeats(numbers: torch.Tensor) -> torch.Tensor:
     return (rows.sort(1).values.diff(dim=1) == 0).any(1)
 
 
+def names_none(right: OutputTruth, value: torch.Tensor) -> bool:
+    """Whether a number of `value`, where these name elements, is that of no element."""
+    if not right.places or right.low_RN is None or right.high_RN is None or not right.low_RN.numel():
+        return False
+    value = integers(right, value)
+    return bool(((value < right.low_RN.min()) | (value > right.high_RN.max())).any())
+
+
 def allowed_slips(right: OutputTruth) -> tuple[int, int]:
     """Return how many elements may differ and by how much at most: none where the reference's own runs never do. The
     number is twice the reference's own plus chance: P(N > m + z sqrt(m) + z^2 / 2) is below the judge's probability of
@@ -63,4 +74,5 @@ def allowed_slips(right: OutputTruth) -> tuple[int, int]:
     if own == 0:
         return 0, 0
     mean, z = RMS_FACTOR * own, deviations(1, math.inf)
-    return math.ceil(mean + z * math.sqrt(mean) + z * z / 2), max(s.step for s in right.slips)
+    step = _ANYWHERE if right.places else max(s.step for s in right.slips)
+    return math.ceil(mean + z * math.sqrt(mean) + z * z / 2), step

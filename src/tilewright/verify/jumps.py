@@ -48,6 +48,35 @@ class _Operands(QuietMode):
         return func(*args, **kwargs)
 
 
+class _Ranks(QuietMode):
+    """Keeps, for every top-k and every sort, which elements it named and which of its ranks are shared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        if name in _RANKS and isinstance(result, tuple) and result[1].ndim:
+            given = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+            falls = given.get("largest", True) if name == "topk" else given.get("descending", False)
+            shared = _shared_ranks(args[0], int(given.get("dim", -1)), bool(falls), result[1].shape)
+            self.found.append((result[1].detach().cpu(), shared.cpu()))
+        return result
+
+
+def _shared_ranks(x: torch.Tensor, dim: int, falls: bool, shape: torch.Size) -> torch.Tensor:
+    """Mark the first ranks along `dim`, as many as `shape` has, at which another element of `x` is equal."""
+    ordered = x.detach().sort(dim=dim, descending=falls).values.movedim(dim, -1)
+    before, after = ordered[..., :-1], ordered[..., 1:]
+    equal = (before == after) | (before.isnan() & after.isnan())
+    none = torch.zeros_like(ordered[..., :1], dtype=torch.bool)
+    shared = torch.cat((none, equal), -1) | torch.cat((equal, none), -1)
+    return shared[..., : shape[dim]].movedim(-1, dim)
+
+
 def decides_exactly(problem: Problem, inputs: Inputs) -> bool:
     """Whether every operand of every jump of the reference is the same number in all its runs."""
     first: list[tuple[str, list[torch.Tensor]]] = []
@@ -105,6 +134,7 @@ def bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> None
             for truth in exact:
                 assert truth.exact is not None
                 truth.distinct = not bool(repeats(truth.exact).any())
+                truth.places = truth.distinct
 
 
 def _open_among_equals(
@@ -117,12 +147,25 @@ def _open_among_equals(
         for truth, value in zip(truths, moved.unrounded, strict=False):
             if truth.exact is not None:
                 _widen(truth, value.detach().cpu())
+    _open_shared_ranks(problem, inputs, truths)
     for truth in exact:
         assert truth.low_RN is not None
         assert truth.high_RN is not None
         assert truth.exact is not None
         truth.low_RN.fill_(min(0.0, float(truth.exact.min())) if truth.exact.numel() else 0.0)
         truth.high_RN.fill_(max(largest - 1.0, float(truth.exact.max())) if truth.exact.numel() else 0.0)
+
+
+def _open_shared_ranks(problem: Problem, inputs: Inputs, truths: Sequence[OutputTruth]) -> None:
+    """Open the ranks of elements that came out equal, in float64 or at the working dtype: what underflows or saturates
+    on the way to them (a softmax of far scores) stays equal however the inputs are moved."""
+    for call, mode in ((inputs.cast(torch.float64), Wide()), (inputs.map(lambda _, t: t.clone()), None)):
+        ranks = _Ranks()
+        made = run(problem, call, (), None, mode, watch=ranks)
+        for truth, value in zip(truths, made.outputs, strict=False):
+            for named, shared in ranks.found:
+                if truth.open_RN is not None and truth.exact is not None and torch.equal(named, value.detach().cpu()):
+                    truth.open_RN |= truth.layout.view(shared)
 
 
 def _shaken(inputs: Inputs, number: int) -> Inputs:

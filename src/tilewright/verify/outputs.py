@@ -25,7 +25,8 @@ class OutputTruth:
     or bool values, `open_RN` marks elements beside a jump of the reference, whose value must lie between `low_RN` and
     `high_RN`. `shape` is that of the output; where it holds `packed` numbers, `exact` and `layout` are of the numbers
     in it, and `stored` is the output itself. `slips` are of the reference's own runs. A `random` output has a
-    distribution and no values. `nan_too` marks where NaN is right as well. `distinct`: no row has an integer twice.
+    distribution and no values. `nan_too` marks where NaN is right as well. `distinct`: no row has an integer twice;
+    `places`: integers name elements, so how far two of them lie apart says nothing.
     `unrounded` says that every bit is determined (jumps.py)."""
 
     name: str
@@ -47,6 +48,7 @@ class OutputTruth:
     random: bool = False
     nan_too: torch.Tensor | None = None
     distinct: bool = False
+    places: bool = False
     unrounded: bool = False
     _limits: dict[bool, Limits] = field(default_factory=dict, repr=False)
 

@@ -30,11 +30,13 @@ EXACT_SERIAL_MACS = 1 << 24
 
 class PlainKernel(QuietMode):
     """Evaluates float32 (and float64) operations as a simple kernel with `lanes` running sums would; `backwards` walks
-    the reduced axis from its end, which gives a second, independent set of roundings."""
+    the reduced axis from its end, which gives a second, independent set of roundings. A variance takes one pass where
+    that is good enough, unless `two_passes` are asked for; `chose_one_pass` tells afterwards whether any did."""
 
-    def __init__(self, lanes: int = 1, backwards: bool = False) -> None:
+    def __init__(self, lanes: int = 1, backwards: bool = False, two_passes: bool = False) -> None:
         super().__init__()
-        self.lanes, self.backwards = lanes, backwards
+        self.lanes, self.backwards, self.two_passes = lanes, backwards, two_passes
+        self.chose_one_pass = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -140,10 +142,19 @@ def _var_mean(
     mean = mode.sum(x, dims) / count
     centred = x - _restore(mean, x, dims)
     two_pass = mode.sum(centred * centred, dims)
-    one_pass = mode.sum(x * x, dims) - mean * mean * count
-    easy = mean * mean * count <= ONE_PASS_CONDITION * two_pass
-    var = torch.where(easy, one_pass, two_pass).clamp(min=0) / max(0, count - (1 if correction is None else correction))
+    square = two_pass if mode.two_passes else _where_one_pass_will_do(mode, x, dims, mean, two_pass)
+    var = square.clamp(min=0) / max(0, count - (1 if correction is None else correction))
     return (_restore(var, x, dims), _restore(mean, x, dims)) if keepdim else (var, mean)
+
+
+def _where_one_pass_will_do(
+    mode: PlainKernel, x: torch.Tensor, dims: Sequence[int], mean: torch.Tensor, two_pass: torch.Tensor
+) -> torch.Tensor:
+    """Return sum((x - mean)^2) as sum(x^2) - n mean^2 where that loses few bits, else as it is given."""
+    short = mean * mean * _count(x, dims)
+    easy = short <= ONE_PASS_CONDITION * two_pass
+    mode.chose_one_pass = mode.chose_one_pass or bool(easy.any())
+    return torch.where(easy, mode.sum(x * x, dims) - short, two_pass)
 
 
 def _var(mode: PlainKernel, x: torch.Tensor, dim: Any = None, **options: Any) -> Any:

@@ -14,7 +14,7 @@ import torch
 
 from ..candidate import Status
 from . import derivation
-from .exact import allowed_slips, integers, repeats, slips
+from .exact import allowed_slips, integers, names_none, repeats, slips
 from .judgement import Check, Judgement, fail
 from .limits import FEWEST_IN_COLUMN, MAX_ULP_INTERNAL, MAX_ULP_OUTPUT, Limits, Signed
 from .noise import Sums
@@ -77,12 +77,15 @@ def _exact(right: OutputTruth, value: torch.Tensor) -> Judgement:
     numbers = f"of {right.exact.numel()} values"
     detail = f"{right.name}: every value is exact"
     if found.count:
-        slack = f", where the reference's own runs allow {most} by {step}" if most else ""
+        by = "" if right.places else f" by {step}"
+        slack = f", where the reference's own runs allow {most}{by}" if most else ""
         detail = f"{right.name}: {found.count} {numbers} differ by up to {found.step}, first at {where}{slack}"
     check = Check("exact", float(found.count), float(most), 1.0, where, lambda _: derivation.exact(right, most, step))
     if wrong:
         bad = fail(Status.INCORRECT_NUMERICAL, right.name, detail)
         return replace(bad, rule="exact", checks=(check,))
+    if names_none(right, value):
+        return fail(Status.INCORRECT_NUMERICAL, right.name, f"{right.name}: a number that is the place of no element")
     if right.distinct and bool((twice := repeats(integers(right, value))).any()):
         row = int(twice.nonzero()[0])
         return fail(Status.INCORRECT_NUMERICAL, right.name, f"{right.name}: row {row} names an element twice")
