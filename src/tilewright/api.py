@@ -30,6 +30,7 @@ from .formats._trace_written import refuse_others, write_traces
 from .problem import Problem, Workload
 from .profile.nouns import ProfileResult
 from .record import StoreError
+from .report.files import why_no_png
 from .results import (
     PASSED,
     BenchResult,
@@ -166,6 +167,8 @@ def bench(
         result = BenchResult(rows=tuple(rows), scores=bench_scores.scored(rows), notes=said, **about)
         if folder is not None:
             bench_stored.store(result, folder)
+    if folder is not None and (why := why_no_png()):
+        _say(progress, why)
     return result
 
 
@@ -393,6 +396,8 @@ def device(
             raise InputError("this machine was never measured: tilewright device --calibrate --out DIR")
         for path in device_rows.store(found, _folder(out)):
             _say(progress, f"wrote {path}")
+        if why := why_no_png():
+            _say(progress, why)
     return found
 
 

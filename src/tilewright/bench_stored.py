@@ -9,7 +9,7 @@ from typing import Any
 
 from .formats import InputError
 from .measure.nouns import LEVEL_RATIO
-from .report import render
+from .report import files, render
 from .report.bench_pictures import before_after, pictures
 from .report.from_bench import view_of
 from .report.stale import stale
@@ -33,14 +33,14 @@ def store(result: BenchResult, folder: Path) -> None:
     view = view_of(result)
     (folder / BENCH_PAGE).write_text(render(view), encoding="utf-8")
     for name, text in pictures(view).items():
-        (folder / f"{name}.svg").write_text(text, encoding="utf-8")
+        files.write(folder, name, text)
 
 
 def store_comparison(result: ComparisonResult, folder: Path) -> None:
     """Write `result` into `folder`, with a picture of it."""
     (folder / COMPARISON_FILE).write_text(result.to_json(indent=1) + "\n")
     if picture := before_after(result):
-        (folder / "before-after.svg").write_text(picture, encoding="utf-8")
+        files.write(folder, "before-after", picture)
 
 
 def read(path: str | Path) -> BenchResult:

@@ -13,7 +13,7 @@ from .device import Device, Profile
 from .device.nouns import BUSY_LOAD
 from .formats import InputError
 from .measure.nouns import LEVEL_RATIO
-from .report import device_charts, svg
+from .report import device_charts, files, svg
 from .results import CeilingRow, ProfileComparison
 from .scores import verdict_of
 
@@ -30,13 +30,12 @@ def store(machine: Device, folder: Path) -> list[Path]:
         "matrix rate by dtype": device_charts.matrix(machine.profile, machine.peaks),
         "matrix rate over size": device_charts.matrix_sizes(machine.profile),
     }
-    files = [folder / DEVICE_FILE]
-    files[0].write_text(machine.to_json(indent=1) + "\n")
+    written = [folder / DEVICE_FILE]
+    written[0].write_text(machine.to_json(indent=1) + "\n")
     for name, picture in pictures.items():
         if picture:
-            files.append(folder / f"{name.replace(' ', '-')}.svg")
-            files[-1].write_text(svg.alone(picture, f"{machine.name}: {name}"), encoding="utf-8")
-    return files
+            written += files.write(folder, name.replace(" ", "-"), svg.alone(picture, f"{machine.name}: {name}"))
+    return written
 
 
 def stored_profile(path: str | Path) -> Profile:
