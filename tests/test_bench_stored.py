@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,6 +13,7 @@ import pytest
 from tilewright import api, bench_rows, bench_scores, bench_stored, ops, show
 from tilewright.device import detect, environment
 from tilewright.formats import InputError
+from tilewright.report import files
 from tilewright.report import stale as stale_module
 from tilewright.report.bench_pictures import pictures
 from tilewright.report.from_bench import view_of
@@ -221,3 +224,43 @@ def test_what_was_measured_outlives_a_stop(tmp_path: Path, monkeypatch: pytest.M
     left = len(ops.get("softmax").workloads) - 1
     assert kept.notes == (f"unfinished: {left} of {left + 1} workloads are not measured",)
     assert kept.source_digests.keys() == {"softmax"}
+
+
+def test_the_page_and_the_files_have_what_else_was_measured(tmp_path: Path) -> None:
+    folder = keep(tmp_path / "a", row("cpp", warm_s=4e-4, eager_s=2e-3, energy_j=0.25), row("eager", time_s=2e-3))
+    page = (tmp_path / "a" / "bench.html").read_text()
+    assert all(f">{head}</th>" in page for head in ("warm, ms", "no graph, ms", "energy"))
+    assert all(f">{cell}</td>" in page for cell in ("0.40", "2.00", "250 mJ"))
+    (cpp, _) = bench_stored.read(folder).rows
+    assert (cpp.warm_s, cpp.eager_s, cpp.energy_j) == (4e-4, 2e-3, 0.25)
+    plain = keep(tmp_path / "b", row("cpp"))
+    assert "no graph" not in Path(plain, "bench.html").read_text()
+
+
+def test_pictures_are_png_files_too(tmp_path: Path) -> None:
+    pytest.importorskip("resvg_py")
+    keep(tmp_path / "a", row("cpp"), row("eager", time_s=2e-3))
+    (drawn,) = (tmp_path / "a").glob("*.svg")
+    png, text = drawn.with_suffix(".png"), drawn.read_text()
+    first = png.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    png.write_bytes(b"kept")
+    files.write(tmp_path / "a", drawn.stem, text)
+    assert png.read_bytes() == b"kept"  # the same picture is drawn once
+    files.write(tmp_path / "a", drawn.stem, text.replace("cpp", "CUDA"))
+    assert png.read_bytes().startswith(b"\x89PNG") and png.read_bytes() != first
+
+
+@pytest.mark.parametrize(("missing", "said"), [("package", "pip install 'tilewright[png]'"), ("fonts", "has no fonts")])
+def test_why_there_are_no_png_files_is_said(
+    missing: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank = types.SimpleNamespace(svg_to_bytes=lambda svg_string: b"the same for all")
+    monkeypatch.setitem(sys.modules, "resvg_py", None if missing == "package" else blank)
+    files._rasteriser.cache_clear()
+    try:
+        keep(tmp_path / "a", row("cpp"))
+        assert said in files.why_no_png()
+        assert list((tmp_path / "a").glob("*.svg")) and not list((tmp_path / "a").glob("*.png"))
+    finally:
+        files._rasteriser.cache_clear()

@@ -28,6 +28,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> Any:
     fake.nvmlDeviceGetMaxClockInfo = lambda handle, which: 1980
     fake.nvmlDeviceGetPowerUsage = lambda handle: 90_000 if handle == "first" else 699_500
     fake.nvmlDeviceGetEnforcedPowerLimit = lambda handle: 700_000
+    fake.nvmlDeviceGetTotalEnergyConsumption = lambda handle: 1_500
     fake.nvmlDeviceGetTemperature = lambda handle, sensor: 41
     fake.nvmlDeviceGetCurrentClocksThrottleReasons = lambda handle: 0x1 if handle == "first" else 0x4
     fake.nvmlDeviceGetUtilizationRates = lambda handle: types.SimpleNamespace(gpu=50)
@@ -48,7 +49,7 @@ def test_a_sample_has_units_and_words(nvml: Any) -> None:
     assert (sample.sm_clock_hz, sample.memory_clock_hz) == (1.3e9, 3.201e9)
     assert (sample.power_w, sample.temperature_c) == (pytest.approx(699.5), 41)
     assert sample.throttle == ("power cap",)
-    assert (state.power_limit_w, state.max_sm_clock_hz, state.busy) == (700.0, 1.98e9, 0.5)
+    assert (state.power_limit_w, state.max_sm_clock_hz, state.busy, state.energy_j) == (700.0, 1.98e9, 0.5, 1.5)
 
 
 @pytest.mark.parametrize("visible", ["1,0", "GPU-b", " 1 , 0"])
@@ -61,6 +62,8 @@ def test_the_gpu_is_the_one_that_cuda_would_take(nvml: Any, visible: str, monkey
 
 def test_what_a_gpu_does_not_report_is_left_out(nvml: Any) -> None:
     nvml.nvmlDeviceGetPowerUsage = nvml.nvmlDeviceGetCurrentClocksThrottleReasons = refuse
+    nvml.nvmlDeviceGetTotalEnergyConsumption = refuse
+    assert ClockState(0).energy_j is None
     sample = ClockState(0).sample()
     assert sample is not None
     assert (sample.power_w, sample.throttle, sample.sm_clock_hz) == (None, (), 1.98e9)

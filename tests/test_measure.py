@@ -150,7 +150,9 @@ def test_paired_comparison_finds_the_faster_of_two():
     fast, slow = opened(SLEEPS.format(0.004)), opened(SLEEPS.format(0.006))
     sessions = {"fast": fast, "slow": slow}
     try:
-        measured, comparisons, failures = compare(sessions, INPUTS, cold=False, budget_s=2, block_s=0.02)
+        measured, comparisons, failures = compare(
+            sessions, INPUTS, cold=False, budget_s=2, block_s=0.02, thorough=True, warm_slots=2
+        )
     finally:
         fast.child.close()
         slow.child.close()
@@ -158,6 +160,10 @@ def test_paired_comparison_finds_the_faster_of_two():
     assert by_name["fast", "slow"].faster and not by_name["slow", "fast"].level_or_ahead
     assert 1.3 < by_name["slow", "fast"].ratio < 1.6
     assert measured["fast"].median_s < measured["slow"].median_s
+    for name, least_s in (("fast", 0.004), ("slow", 0.006)):
+        warm_s, (low, high) = measured[name].warm_s, measured[name].warm_ci_s
+        assert least_s <= low <= warm_s <= high and warm_s < least_s + 0.002
+        assert (measured[name].eager_s, measured[name].energy_j) == (None, None)  # there is no GPU
     assert not failures
 
 

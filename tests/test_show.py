@@ -42,6 +42,16 @@ def test_a_narrow_table_leaves_columns_out_before_it_breaks_words(
     assert "63 %" in text and "1.90×" in text and ("1.28×" in text) == (width > 60)
 
 
+def test_what_else_was_measured_is_shown_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    also = {"warm_s": 1.11e-3, "eager_s": 2.22e-3, "energy_j": 3.33e-3}
+    rows = (ROWS[0].with_(**also), *ROWS[1:])
+    for width, shown_columns in ((140, 3), (130, 2), (120, 1), (110, 0)):
+        text = shown(BenchResult(rows=rows), width, monkeypatch)
+        assert [cell in text for cell in ("1.11 ms", "2.22 ms", "3.33 mJ")] == [i < shown_columns for i in range(3)]
+        assert "2.98 ms to 3.07 ms" in text and max(map(len, text.splitlines())) <= width
+    assert not any(name in shown(BenchResult(rows=ROWS), 160, monkeypatch) for name in ("warm", "no graph", "energy"))
+
+
 def test_a_verdict_that_is_not_passed_is_never_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = ROWS[0].with_(status="INCORRECT_NUMERICAL", verified=False)
     assert "INCORRECT_NUMERICAL" in shown(BenchResult(rows=(failed, *ROWS[1:])), 80, monkeypatch)

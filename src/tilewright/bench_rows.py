@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from . import baselines as peers
-from . import ops
+from . import ops, units
 from .candidate import Candidate, CandidateError, Status
 from .device import Device
 from .evaluate import Evaluator
@@ -19,6 +20,7 @@ from .problem import Problem, Workload
 from .record import Record
 from .results import SKIPPED, BenchRow
 
+_ALSO = {"sustained_s", "warm_s", "warm_ci_s", "eager_s", "eager_ci_s", "energy_j"}
 _BUSY = (Status.TIMING_INCONSISTENT, Status.UNSTABLE, Status.INFRA_ERROR)
 
 
@@ -42,10 +44,17 @@ def rows_of(
     if not everyone:
         return skipped
     with Evaluator(problem, workload, device=machine) as evaluator:
+        begun_s = time.perf_counter()
         evaluator.prepare()
         with ThreadPoolExecutor(max_workers=len(everyone)) as builds:  # lives as long as the children it starts
             list(builds.map(lambda c: _built(evaluator, c), everyone))
-            rows = _rows(problem, workload, everyone, own, evaluator)
+            built_s = time.perf_counter()
+            records = {c.digest: evaluator.evaluate(c, timed=False) for c in everyone}
+            verified_s = time.perf_counter()
+            rows = _rows(problem, workload, everyone, own, records, evaluator)
+            took = f"built in {units.seconds(built_s - begun_s)}, verified in {units.seconds(verified_s - built_s)}"
+            if say is not None:
+                say(f"{workload.name}: {took}, timed in {units.seconds(time.perf_counter() - verified_s)}")
             judged = {c.name: evaluator.evaluate(c, "certify", timed=False) for c in candidates if certified}
     return [*(_with_certificate(row, judged.get(row.impl)) for row in rows), *skipped]
 
@@ -92,11 +101,16 @@ def _built(evaluator: Evaluator, candidate: Candidate) -> None:
 
 
 def _rows(
-    problem: Problem, workload: Workload, everyone: Sequence[Candidate], own: dict[str, Candidate], evaluator: Evaluator
+    problem: Problem,
+    workload: Workload,
+    everyone: Sequence[Candidate],
+    own: dict[str, Candidate],
+    records: dict[str, Record],
+    evaluator: Evaluator,
 ) -> list[BenchRow]:
-    records = {c.digest: evaluator.evaluate(c, timed=False) for c in everyone}
+    """Time those of `everyone` that passed in `records`, and make the rows."""
     timed, pairs = _timed(evaluator, [c for c in everyone if records[c.digest].passed])
-    records |= {digest: _compiled(record) for digest, record in timed.items()}
+    records = records | {digest: _compiled(record) for digest, record in timed.items()}
     names = {b.digest: name for name, b in own.items()}
     return [_row(problem, workload, c, records[c.digest], names, pairs) for c in everyone]
 
@@ -160,7 +174,7 @@ def _row(
         host_s=measured.host_s,
         kernel_s=measured.kernel_s,
         kernels=measured.kernels,
-        sustained_s=measured.sustained_s,
+        **measured.model_dump(include=_ALSO),
         clocks=measured.clocks and measured.clocks.model_dump(mode="json", exclude={"version"}),
         samples_s=measured.samples_s,
     )

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +35,7 @@ from .record import EvaluationCost, Record
 from .schema import canonical_json, content_digest
 from .timed_calls import TimedCalls
 from .verify import TruthCache, Verdict, make_truths, verify
+from .verify.gpu_sanitizer import sanitized_on_gpu
 from .verify.sanitizer import sanitized
 from .verify.static_screen import screen
 from .verify.verdict import Tier
@@ -151,12 +153,13 @@ class Evaluator:
     ) -> tuple[dict[str, Record], list[Comparison]]:
         """Time `candidates` paired and interleaved, each in a fresh process of its own. Returns a record for each by
         its digest, and the comparisons, which name candidates by digest. One that fails has its verdict and is left
-        out of the comparisons. `thorough`: on a GPU, with the kernels that ran, and the time under continuous load."""
+        out of the comparisons. `thorough`: also with data in a cache, and on a GPU as plain launches, under load, and
+        with the kernels that ran."""
         with contextlib.ExitStack() as stack:
             sessions, records = self._open_all(candidates, stack)
             measured, comparisons, failures = compare(
                 sessions, self.calls.inputs, cold=self.calls.cold, budget_s=budget_s, thorough=thorough,
-                inspect=self.calls.inspector(),
+                warm_slots=self.calls.warm_slots, inspect=self.calls.inspector(),
             )  # fmt: skip
             for digest, measurement in measured.items():
                 try:
@@ -210,6 +213,8 @@ class Evaluator:
                     verdict = self._against_bound(_stable(verdict, measured), measured)
                     clock.lap("measure_s")
                 facts = self._facts(session, candidate)
+                if measured is not None and tier == "certify":
+                    facts["first_s"] = self.calls.first_call_s(session)
         except CandidateError as failure:
             verdict = self._failed(failure, tier)
             if judged is not None:  # what was seen before it failed stays evidence
@@ -236,6 +241,8 @@ class Evaluator:
             verdict = _lasting(verdict, session)
         if tier == "certify" and not brief:
             verdict = sanitized(verdict, session.candidate, self._sanitizer_calls())
+            if self.gpu is not None:
+                verdict = sanitized_on_gpu(verdict, session.candidate, self._sanitizer_calls(), self.gpu)
         return verdict
 
     def _may_be_timed(self, verdict: Verdict, candidate: Candidate) -> bool:
@@ -260,18 +267,31 @@ class Evaluator:
     def _open_all(
         self, candidates: Sequence[Candidate], stack: contextlib.ExitStack
     ) -> tuple[dict[str, Session], dict[str, Record]]:
-        """Start a child for each, side by side, and load them."""
+        """Start a child for each, load them, and call each once, side by side: the first call compiles."""
         self.prepare()
         sessions: dict[str, Session] = {}
         records: dict[str, Record] = {}
         children = [stack.enter_context(self.children.start(candidate)) for candidate in candidates]
-        for candidate, child in zip(candidates, children, strict=True):
-            try:
-                prebuild(candidate)
-                sessions[candidate.digest] = stack.enter_context(self.children.load(child, candidate))
-            except CandidateError as failure:
-                records[candidate.digest] = self._record(candidate, "measure", self._failed(failure, "measure"))
+        for child in children:
+            with contextlib.suppress(CandidateError):  # which it says again when it is asked to load
+                child.time_messages()  # while nothing is loaded
+        with ThreadPoolExecutor(max_workers=max(1, len(children))) as pool:
+            opened = list(pool.map(self._opened, children, candidates))
+        for candidate, found in zip(candidates, opened, strict=True):
+            if isinstance(found, Session):
+                sessions[candidate.digest] = stack.enter_context(found)
+            else:
+                records[candidate.digest] = self._record(candidate, "measure", self._failed(found, "measure"))
         return sessions, records
+
+    def _opened(self, child: Child, candidate: Candidate) -> Session | CandidateError:
+        try:
+            prebuild(candidate)
+            session = self.children.load(child, candidate)
+            session.time(self.calls.inputs, [0])
+            return session
+        except CandidateError as failure:
+            return failure
 
     def _usual_novelty(self) -> float:
         """How many times as long the reference takes on inputs never seen before, at least 1; in a child of its own."""

@@ -37,7 +37,10 @@ class WorkloadResult(Noun):
 class CheckTime(Noun):
     """What one call of `name` took, in seconds, with its 95 % interval: nothing stands beside it, `bench` compares.
     `state` is cold or warm (measure.nouns.Measurement), `fraction_of_bound` of the achievable one, on a machine that
-    was calibrated."""
+    was calibrated.
+
+    What came before is no part of it: `build_s` of compilers ahead of the child, `load_s` of importing the candidate,
+    `first_s` of a module's first call on weights that it has never seen, with whatever it prepares from them."""
 
     name: str
     workload: str
@@ -46,6 +49,9 @@ class CheckTime(Noun):
     ci_high_s: float
     state: str
     fraction_of_bound: float | None = None
+    build_s: float = 0.0
+    load_s: float = 0.0
+    first_s: float | None = None
 
 
 class CheckResult(Noun):
@@ -79,8 +85,9 @@ class BenchRow(Noun):
     interval: (ratio of times, low, high), made in interleaved rounds. Rows that failed have no times.
 
     On a GPU the times are of the kernels, in the cool state; `sustained_s` is the median under continuous load,
-    `host_s` what one call costs the host, `kernel_s` the time in which `kernels` ran, by CUPTI, and `clocks` the GPU's
-    state.
+    `energy_j` the joules per call of the whole board then, `host_s` what one call costs the host, `kernel_s` the time
+    in which `kernels` ran, by CUPTI, and `clocks` the GPU's state. `eager_s` is the time of plain launches back to
+    back, without a graph, and `warm_s`, on any device, of calls whose data is in a cache; `..._ci_s` are intervals.
 
     `calls` is the workload's relative number of calls, `dtype` its own, `samples_s` every sample; `limiter`,
     `bytes_moved`, `flops`, `ceilings` and `bound_derivation` are those of the bound (bound.Bound)."""
@@ -108,6 +115,11 @@ class BenchRow(Noun):
     kernel_s: float | None = None
     kernels: tuple[str, ...] = ()
     sustained_s: float | None = None
+    warm_s: float | None = None
+    warm_ci_s: tuple[float, float] | None = None
+    eager_s: float | None = None
+    eager_ci_s: tuple[float, float] | None = None
+    energy_j: float | None = None
     clocks: dict[str, JsonValue] | None = None
     calls: float = 1.0
     dtype: str = ""

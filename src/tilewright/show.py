@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from .results import (
     PASSED,
     SKIPPED,
     BenchResult,
+    BenchRow,
     CheckResult,
     ComparisonResult,
     ExportResult,
@@ -22,7 +23,7 @@ from .results import (
     ValidationResult,
 )
 from .show_device import device, device_comparison
-from .text_table import console, grouped, table
+from .text_table import console, grouped, narrowed, table
 from .verify.error_map import shade
 
 __all__ = [
@@ -41,6 +42,12 @@ __all__ = [
 _SHADES = "·░▒▓█"
 _GOOD, _BAD, _DIM = "green", "red", "bright_black"
 _INTERVAL = "95 % interval"
+# What a row has beside its time, as (column, field, cell).
+_ALSO: tuple[tuple[str, str, Callable[[BenchRow], str]], ...] = (
+    ("warm", "warm_s", lambda row: units.seconds(row.warm_s)),
+    ("no graph", "eager_s", lambda row: units.seconds(row.eager_s)),
+    ("energy", "energy_j", lambda row: units.joules(row.energy_j)),
+)
 
 
 def check(result: CheckResult) -> None:
@@ -73,6 +80,8 @@ def check(result: CheckResult) -> None:
         out.print(
             f"  {who}{escape(time.workload)}: {units.seconds(time.median_s)} a call, {time.state} ({spread}){of_bound}"
         )
+        first = f", the first call on new weights took {units.seconds(time.first_s)}" if time.first_s else ""
+        out.print(f"  before: built in {units.seconds(time.build_s)}, loaded in {units.seconds(time.load_s)}{first}")
     if result.facts:
         compile_facts(out, result.facts)
     for point in result.weak:
@@ -131,8 +140,10 @@ def compile_facts(out: Console, facts: Sequence[Any]) -> None:
 
 
 def bench(result: BenchResult) -> None:
-    """Time with its interval, fraction of the bound, and speed-up over each baseline."""
+    """Time with its interval, fraction of the bound, and speed-up over each baseline; and, where there is room, what
+    else was measured."""
     out = _console()
+    also = [(name, cell) for name, field, cell in _ALSO if any(getattr(row, field) for row in result.rows)]
     bases = list(dict.fromkeys(name for row in result.rows for name in row.speedup))
     columns = [
         "operator",
@@ -143,6 +154,7 @@ def bench(result: BenchResult) -> None:
         _INTERVAL,
         "of bound",
         *(f"vs {b}" for b in bases),
+        *(name for name, _ in also),
     ]
     rows = []
     for row in result.rows:
@@ -152,9 +164,10 @@ def bench(result: BenchResult) -> None:
         name = f"[{_DIM}]{row.impl}[/]" if row.baseline else row.impl
         cells = [row.op, name, row.workload, _status(row.status), units.seconds(row.median_s), interval, fraction]
         if row.status != SKIPPED:
-            rows.append([*cells, *speedups])
+            rows.append([*cells, *speedups, *(cell(row) for _, cell in also)])
     passed = all(row.status in (PASSED, SKIPPED) for row in result.rows)
-    optional = [_INTERVAL, *(["verdict"] if passed else []), *reversed(columns[7:])]
+    optional = [_INTERVAL, *(["verdict"] if passed else []), *(f"vs {b}" for b in reversed(bases))]
+    columns, rows = narrowed(out, columns, rows, columns[4:], [name for name, _ in reversed(also)])
     grouped(out, columns, rows, columns[4:], optional)
     skipped: dict[str, list[str]] = {}
     for row in result.rows:

@@ -65,13 +65,26 @@ def fitted(
     optional: Sequence[str],
 ) -> None:
     """Print one table without those of the columns `optional`, in this order, that there is no room for."""
+    shown, cells = narrowed(out, columns, rows, numbers, optional)
+    table(out, shown, cells, numbers)
+
+
+def narrowed(
+    out: Console,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers: Sequence[str],
+    optional: Sequence[str],
+) -> tuple[list[str], list[list[str]]]:
+    """The columns and rows of a table without those of the columns `optional`, in this order, that there is no room
+    for."""
     shown, cells = list(columns), [list(row) for row in rows]
     for column in optional:
         if _width(shown, cells, numbers) > out.width and column in shown:
             at = shown.index(column)
             shown.pop(at)
             cells = [row[:at] + row[at + 1 :] for row in cells]
-    table(out, shown, cells, numbers)
+    return shown, cells
 
 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from .device.machine import available_memory_bytes
 from .failure import CannotDo
 from .measure import Measurement, measure
 from .measure.clock import novelty, witness
+from .measure.prepared import first_call_s
 from .measure.quiet import busy_share, is_at_rest
 from .problem import Inputs, Problem, Workload
 from .verify import Truth, TruthCache, judge
@@ -38,8 +39,9 @@ _NOVELTY_TRIES = 6
 
 class TimedCalls:
     """`inputs` are what calls rotate over, each at its own addresses, `many` the same and more where they are small,
-    `outputs` what the reference makes of the first, `cold` whether no cache holds all of `inputs`, and `bound` the
-    least time of a call; all of them after `prepare`."""
+    `outputs` what the reference makes of the first, `cold` whether no cache holds all of `inputs`, `warm_slots` how
+    many of them one holds with their outputs, two at the least, and `bound` the least time of a call; all of them after
+    `prepare`."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class TimedCalls:
         self.many: list[Inputs] = []
         self.outputs: tuple[torch.Tensor, ...] = ()
         self.cold = False
+        self.warm_slots = 0
         self.bound: Bound | None = None
         self._contents: list[Inputs] = []
         self._unseen: list[Inputs] = []
@@ -82,6 +85,8 @@ class TimedCalls:
         most = max(slots, self._witnesses(judged, per_call)) if self.device.kind == "cpu" else slots
         self.many = [Inputs(contents[i % len(contents)].args, judged.state, judged.init) for i in range(most)]
         self.inputs = self.many[:slots]
+        fitting = self.device.cache_bytes // 2 // max(1, per_call + self._output_bytes)
+        self.warm_slots = min(slots, max(_CONTENTS, fitting))
         cost = cost_of(self.problem, self.workload, small=per_call <= _SMALL_BYTES)
         self.bound = bound(cost, self.device, cold=self.cold)
 
@@ -135,6 +140,10 @@ class TimedCalls:
             if factor == 1.0:
                 raise
             witness(session, self.many, unseen, self._draw_unseen, check, factor * measured.median_s)
+
+    def first_call_s(self, session: Session) -> float | None:
+        """What a module's first call takes on weights that it has never seen; see measure.prepared."""
+        return first_call_s(session, lambda: self.problem.make_inputs(self.workload, secrets.randbits(62)))
 
     def refuse_reuse(self, session: Session) -> None:
         """Refuse a candidate whose results a call on other content changes, or that works while nobody asks it to."""
@@ -193,6 +202,10 @@ class TimedCalls:
         usual = self._usual()
         return usual if usual > _NOVELTY[self.device.kind] else 1.0
 
+    @property
+    def _output_bytes(self) -> int:
+        return sum(t.numel() * t.element_size() for t in self.outputs)
+
     def _run_reference(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:
         place = self.truths.device
         if place is None:
@@ -202,7 +215,7 @@ class TimedCalls:
 
     def _refuse_what_does_not_fit(self, input_bytes: int) -> None:
         """The timed inputs, a copy of each for the parent, and float64 truths with their scratch, must fit memory."""
-        output_bytes = sum(t.numel() * t.element_size() for t in self.outputs)
+        output_bytes = self._output_bytes
         needed = {"this machine": 2 * (_CONTENTS + 1) * input_bytes + 16 * (input_bytes + output_bytes)}
         there = {"this machine": available_memory_bytes()}
         if self.device.kind == "cuda":

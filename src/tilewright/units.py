@@ -50,6 +50,10 @@ def binary_bytes(value: float | None) -> str:
     return _scaled(value, ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")))
 
 
+def joules(value: float | None) -> str:
+    return _scaled(value, ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ")))
+
+
 def frequency(hertz: float | None) -> str:
     return _scaled(hertz, ((1e9, "GHz"), (1e6, "MHz"), (1.0, "Hz")))
 

@@ -7,6 +7,7 @@ import torch
 
 from tilewright import ops, targets
 from tilewright.candidate import Candidate, Status
+from tilewright.device import ClockState
 from tilewright.evaluate import Evaluator
 from tilewright.measure import timers
 from tilewright.problem import Workload
@@ -99,6 +100,49 @@ def test_several_children_share_a_gpu_in_a_paired_comparison(evaluator):
     assert all(record.passed for record in records.values())
     ratio = next(c for c in comparisons if c.name == kernel.digest)
     assert ratio.faster and ratio.ci_high - ratio.ci_low < 0.05 * ratio.ratio
+
+
+SMALL = Workload(name="few rows", axes={"M": 1024, "N": 4096}, dtype="bfloat16")
+
+
+def test_a_benchmark_also_says_what_a_call_takes_in_a_cache_without_a_graph_and_in_joules():
+    kernel, plain = targets.operator_candidate("rms_norm", "triton"), candidate("honest", HONEST)
+    with Evaluator(ops.get("rms_norm"), SMALL, device="cuda") as evaluator:
+        records, _ = evaluator.compare([kernel, plain], budget_s=2, thorough=True)
+    limit_w = ClockState().power_limit_w
+    for record in records.values():
+        measured = record.measurement
+        assert record.passed and measured is not None, record.verdict
+        assert measured.state == "cold" and measured.warm_s < 0.95 * measured.median_s
+        assert measured.eager_s > 0.8 * measured.host_s  # launches take the host at least that long
+        assert measured.sustained_s is not None and measured.kernel_s is not None
+        assert 50 < measured.energy_j / measured.sustained_s < 1.1 * limit_w
+    assert records[kernel.digest].measurement.eager_s > records[kernel.digest].measurement.median_s
+
+
+KEEPERS = {
+    "outside of graphs": (
+        f"{HEAD}\nkept = {{}}\n{ENTRY}    key = x.data_ptr()\n"
+        "    if key not in kept or torch.cuda.is_current_stream_capturing(): kept[key] = norm(x, w, eps)\n"
+        "    return kept[key]\n"
+    ),
+    "of the last two inputs": (
+        f"{HEAD}\nrecent = []\n{ENTRY}    key = x.data_ptr()\n"
+        "    for known, result in recent:\n        if known == key: return result\n"
+        "    recent.append((key, norm(x, w, eps)))\n    del recent[:-2]\n    return recent[-1][1]\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("keeps", KEEPERS)
+def test_who_keeps_results_gains_nothing_warm_or_without_a_graph(evaluator, keeps):
+    cheat, honest = candidate(keeps, KEEPERS[keeps]), candidate("honest", HONEST)
+    records, _ = evaluator.compare([cheat, honest], budget_s=1, thorough=True)
+    assert records[honest.digest].passed
+    found, usual = records[cheat.digest], records[honest.digest].measurement
+    if found.passed:  # then there is no time that it does not need
+        assert found.measurement.warm_s is None or found.measurement.warm_s > 0.5 * usual.warm_s
+        assert found.measurement.eager_s is None or found.measurement.eager_s > 0.5 * usual.eager_s
 
 
 def test_wrong_results_are_found_on_the_gpu_too(evaluator):

@@ -168,6 +168,10 @@ class Child:
         self.arena.release(mark)
         return max(0.0, many_s - self.latency_s) / _HANDED
 
+    def time_messages(self) -> None:
+        """Measure, and keep, what messages take. Nothing should run beside it, and no candidate be loaded."""
+        _ = self.latency_s, self.wake_s, self.hand_over_s
+
     def _idle_s(self, busy_s: float, regions: list[list[int]] | None = None) -> float:
         if self.gpu is not None:
             time.sleep(_RESTED_S)

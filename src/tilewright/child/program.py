@@ -217,18 +217,30 @@ class Program:
         prepared = [self.prepare(inputs) for inputs in message["slots"]]
         function = prepared[0][1]
         calls = [prepared[i][0] for i in message["schedule"]]
-        last = message["slots"][message["schedule"][-1]]
         with self.torch.no_grad():
             gc.collect()
             gc.disable()
-            self.replay = Replay(function, calls, message["warm"])
+            self.replay = Replay(function, calls, message["warm"], message["keep"])
+        return self.replayed(message["slots"][message["schedule"][-1]], message["regions"])
+
+    def rerun(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Run the block that was timed last again, on the word, `replays` times; with `eager`, as bursts of plain
+        calls."""
+        with self.torch.no_grad():
+            self.replay.get_ready(message["replays"], message["eager"])
+        return self.replayed(message["inputs"], message["regions"], message["eager"])
+
+    def replayed(self, last: dict[str, Any], regions: list[list[int]], eager: bool = False) -> dict[str, Any]:
+        """Run the prepared block on the word, and say what its last call, on the inputs `last`, came to."""
+        with self.torch.no_grad():
+            gc.disable()
             replays = self.begin()["replays"]
-            self.replay.run(replays)
+            self.replay.run(replays, eager)
             self.wire.send({"ended": time.perf_counter_ns(), "done": replays})
             gc.enable()
         samples_s = self.replay.samples_s()
         return {
-            **self.result(self.replay.last, last, message["regions"]),
+            **self.result(self.replay.last, last, regions),
             "done": len(samples_s),
             "samples_s": samples_s,
             "mode": self.replay.mode,
@@ -454,7 +466,7 @@ def describe(error: BaseException, phase: str) -> dict[str, Any]:
 def serve(program: Program) -> None:
     handlers = {
         name: getattr(program, name)
-        for name in ("load", "call", "idle", "time", "again", "kernels", "proof", "previous")
+        for name in ("load", "call", "idle", "time", "rerun", "again", "kernels", "proof", "previous")
     }
     while True:
         try:

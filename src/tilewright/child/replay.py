@@ -1,8 +1,9 @@
 """A block of calls on a GPU, captured once in a CUDA graph and replayed: what is timed is kernels, not Python.
 
-Every call of the block keeps its own outputs, so that consecutive calls write to different memory. Where the candidate
-cannot be captured (it waits for the GPU, or decides by what it reads back), the block is a burst of plain calls between
-two waits for the whole device, and its time holds whatever the host needs.
+Every call of the block keeps its own outputs, so that consecutive calls write to different memory; but where data is to
+stay in a cache, the second next call writes where this one did. Where the candidate cannot be captured (it waits for
+the GPU, or decides by what it reads back), the block is a burst of plain calls between two waits for the whole device,
+and its time holds whatever the host needs. Any block can be run as bursts: that is what a program without graphs sees.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ _MARKS = 128  # events that are made ahead of the clock
 
 class Replay:
     """`run(times)` runs the block so often and waits; `samples_s()` is then the mean seconds per call of each run.
-    `last` is the result of the block's last call.
+    `last` is the result of the block's last call. `keep` says whether the outputs of all calls are kept.
 
     `mode` is "graph" or "burst", `why` says what kept the calls out of a graph, `host_s` is what one call costs the
     host until the work is queued.
     """
 
-    def __init__(self, function: Callable[..., Any], calls: Sequence[Sequence[Any]], warm: int):
-        self.function, self.calls = function, calls
+    def __init__(self, function: Callable[..., Any], calls: Sequence[Sequence[Any]], warm: int, keep: bool = True):
+        self.function, self.calls, self.keep = function, calls, keep
         self.last: Any = None
         self.mode, self.why = "graph", ""
         self.graph: torch.cuda.CUDAGraph | None = None
         self._results: list[Any] = []
         self._marks: list[torch.cuda.Event] = []
         self._bursts_s: list[float] = []
-        self._times = 0
+        self._times, self._in_bursts = 0, False
         stream = torch.cuda.Stream()
         with torch.cuda.stream(stream):  # compiles, tunes and fills caches on the stream that is captured
             for i in range(max(1, warm)):
@@ -58,7 +59,7 @@ class Replay:
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, stream=stream):
-                self._results = [self.function(*args) for args in self.calls]
+                self._results = self._call_all()
             graph.replay()
             torch.cuda.synchronize()
         except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -80,6 +81,14 @@ class Replay:
             self._marks.append(mark)
         torch.cuda.synchronize()
 
+    def _call_all(self) -> list[Any]:
+        """Call once on every input; the results of all calls, or of the last."""
+        if self.keep:
+            return [self.function(*args) for args in self.calls]
+        for args in self.calls:
+            last = self.function(*args)
+        return [last]
+
     def _burst(self) -> float:
         torch.cuda.synchronize()
         begun = time.perf_counter()
@@ -88,9 +97,16 @@ class Replay:
         torch.cuda.synchronize()
         return (time.perf_counter() - begun) / len(self.calls)
 
-    def run(self, times: int) -> None:
-        self._times = times
-        if self.graph is None:
+    def get_ready(self, times: int, eager: bool) -> None:
+        """Have what so many runs need; before bursts one is run ahead, for its memory."""
+        if eager:
+            self._burst()
+        elif self.graph is not None:
+            self._mark(times + 1)
+
+    def run(self, times: int, eager: bool = False) -> None:
+        self._times, self._in_bursts = times, eager or self.graph is None
+        if self._in_bursts or self.graph is None:
             self._bursts_s = [self._burst() for _ in range(times)]
             return
         if times + 1 > len(self._marks):
@@ -103,7 +119,7 @@ class Replay:
 
     def samples_s(self) -> list[float]:
         """Of the last `run`; asking the driver for each takes microseconds, which no block should hold."""
-        if self.graph is None:
+        if self._in_bursts:
             return self._bursts_s
         marks = self._marks[: self._times + 1]
         return [a.elapsed_time(b) / 1e3 / len(self.calls) for a, b in zip(marks, marks[1:], strict=False)]

@@ -113,6 +113,7 @@ class Session:
         replays: int = 1,
         late: Mapping[int, Inputs] | None = None,
         kept: int | None = None,
+        fresh_outputs: bool = True,
     ) -> TimedBlock:
         """Time one call per entry of `schedule`, each an index into `inputs` (at its own addresses). The block ends
         early, after a whole call, once `stop_after_s` seconds have passed. On a GPU the block is run `replays` times
@@ -122,7 +123,9 @@ class Session:
         the parent's clock started, and, except on a GPU, the schedule told: nothing can be done ahead of the clock.
 
         With `kept`, a place in the schedule, the results of all calls lie in the shared memory at `answered_s`, and
-        `outcome` is what then lay there of that call. There must be room for them (`keeps`). Not on a GPU."""
+        `outcome` is what then lay there of that call. There must be room for them (`keeps`). Not on a GPU.
+
+        Without `fresh_outputs` the calls of a block on a GPU write where the one before the last did, as on a CPU."""
         if len(schedule) > STAMPS:
             raise ValueError(f"a block has at most {STAMPS} calls, not {len(schedule)}")
         late = {slot: c for slot, c in (late or {}).items() if layout(c) == layout(inputs[slot])} if late else {}
@@ -137,6 +140,7 @@ class Session:
         self.child.tell(
             "time", slots=[p.description for p in placed], warm=warm, stamps=self._stamps.offset, regions=regions,
             each=each, schedule=list(schedule) if on_gpu else [],  # a graph is captured before the clock runs
+            keep=fresh_outputs,
         )  # fmt: skip
         self._note("prepared", patience)
         for slot, content in (late or {}).items():
@@ -157,7 +161,7 @@ class Session:
         answer = self.child.answer(self.child.limits.call_s)
         answered_s = answered_s if then else watch.spent_s()
         if on_gpu:
-            self._last_block = (placed, schedule[-1], regions)
+            self._last_block = (placed, tuple(schedule), regions)
             read = self._later(answer, placed[schedule[-1]], regions)
             block = replayed(answer, replays, len(schedule), parent_s, schedule, read)
             return replace(block, latency_s=self._latency_s, answered_s=answered_s)
@@ -201,14 +205,38 @@ class Session:
         """Write other `inputs`, of the same layout, to the slots of the last timed block, run that block again exactly
         as it was captured, and return the result of its last call, and the least seconds per call of a run. A candidate
         that does not compute in what is timed, gives an old result. Only on a GPU, after `time`."""
-        placed, slot, regions = self._last_block
-        for old, new in zip(placed, inputs, strict=True):
-            self._places.rewrite(old, new)
+        placed, schedule, regions = self._last_block
+        last = placed[schedule[-1]]
+        self._exchange(placed, inputs)
+        answer = self.child.ask("again", self._patience(), inputs=last.description, regions=regions, replays=_AGAIN)
+        return self._outcome(answer, last, regions, (), []), seconds_of(answer.get("sample_s"))
+
+    def rerun(
+        self, inputs: Sequence[Inputs], replays: int, *, eager: bool = False, patience_s: float = 0.0
+    ) -> TimedBlock:
+        """Time the last timed block again, `replays` times as a whole, on `inputs` of the same layout, which are
+        written to its slots when the child has said that it is ready. With `eager` its calls are plain launches.
+        `patience_s` is how long that may take beyond the usual. Only on a GPU, after `time`."""
+        placed, schedule, regions = self._last_block
+        last = placed[schedule[-1]]
+        patience = self._patience() * 2 + patience_s
         self.child.arena.settle()
-        answer = self.child.ask(
-            "again", self._patience(), inputs=placed[slot].description, regions=regions, replays=_AGAIN
-        )
-        return self._outcome(answer, placed[slot], regions, (), []), seconds_of(answer.get("sample_s"))
+        self.child.tell("rerun", inputs=last.description, regions=regions, eager=eager, replays=replays)
+        self._note("prepared", patience)
+        self._exchange(placed, inputs)
+        watch = Watch()
+        self.child.tell("go", replays=replays)
+        self._note("ended", patience)
+        parent_s = watch.spent_s()
+        answer = self.child.answer(self.child.limits.call_s)
+        block = replayed(answer, replays, len(schedule), parent_s, schedule, self._later(answer, last, regions))
+        return replace(block, latency_s=self._latency_s, answered_s=watch.spent_s())
+
+    def _exchange(self, placed: Sequence[Placed], inputs: Sequence[Inputs]) -> None:
+        for old, new in zip(placed, inputs, strict=True):
+            if old.inputs is not new:
+                self._places.rewrite(old, new)
+        self.child.arena.settle()
 
     def kernels(self) -> list[tuple[str, float, float]]:
         """Name, start and duration in seconds of all device work of the last timed block, on every stream, by CUPTI in

@@ -3,10 +3,10 @@
     state = ClockState(index=0)
     sample = state.sample()          # ClockSample, or None where NVML cannot be asked
 
-A reading takes some microseconds and starts nothing on the GPU, so it may be taken beside a measurement. The energy
-counter is left alone: reading it takes milliseconds. NVML counts GPUs in the order of their slots, CUDA in an order of
-its own and only those that CUDA_VISIBLE_DEVICES shows; so the GPU is found by its UUID where CUDA is in use, and by
-that variable where it is not.
+A reading takes some microseconds and starts nothing on the GPU, so it may be taken beside a measurement. The counter of
+energy is no part of it: to read that takes milliseconds, and it moves about ten times a second. NVML counts GPUs in the
+order of their slots, CUDA in an order of its own and only those that CUDA_VISIBLE_DEVICES shows; so the GPU is found by
+its UUID where CUDA is in use, and by that variable where it is not.
 """
 
 from __future__ import annotations
@@ -74,6 +74,11 @@ class ClockState:
     def power_limit_w(self) -> float | None:
         """The power that the GPU is held to now, in watts."""
         return self._read(self._nvml.nvmlDeviceGetEnforcedPowerLimit, scale=1e-3) if self._nvml else None
+
+    @property
+    def energy_j(self) -> float | None:
+        """What the whole board has used since its driver was loaded, in joules."""
+        return self._read(self._nvml.nvmlDeviceGetTotalEnergyConsumption, scale=1e-3) if self._nvml else None
 
     @property
     def max_sm_clock_hz(self) -> float | None:

@@ -21,7 +21,7 @@ from ..candidate import CandidateError, Status
 from ..child.outcome import Outcome, TimedBlock
 from ..child.session import Session
 from ..problem import Inputs
-from .gpu import GpuNotes, sustained_seconds
+from .gpu import GpuNotes
 from .nouns import Measurement
 from .pace import BURST, UNEVEN, Block, Effort, draw_block, pace_of
 from .stats import are_uneven, halves_agree, median_interval
@@ -39,7 +39,7 @@ _COPIES = 3
 _DESCRIBED_S = 1e-4  # what it takes to describe a result, in Python
 _LONG_S = 0.002  # a single call of that length stands out
 _INSPECTED = 0.15  # of the blocks, drawn at random, and the last: the result of the last call is judged
-_UNSEEN = 2.0  # times as long as known content may take what was just written: caches and pages are cold
+UNSEEN = 2.0  # times as long as known content may take what was just written: caches and pages are cold
 
 Inspect = Callable[[int, Outcome], None]
 Span = tuple[float, float]  # seconds of a block: as the child claims, and by the parent's clock
@@ -55,12 +55,11 @@ def measure(
     inspect: Inspect | None = None,
     seed: int | None = None,
     thorough: bool = False,
-    sustained: bool = False,
 ) -> Measurement:
     """Return the time per call. `inspect(slot, outcome)` is given the results of the last timed calls of some blocks,
     drawn at random, and of the last block, and raises CandidateError if one is wrong. A candidate whose first block
     lies wholly above `stop_above_s` is given up (`stopped`). `thorough` inspects every block, and looks at the kernels
-    of a GPU; `sustained` also times it under continuous load."""
+    of a GPU."""
     pace = pace_of(session)
     effort = effort or (pace.thorough if thorough else pace.search)
     draw = random.Random(seed)
@@ -104,7 +103,6 @@ def measure(
         parent_ratio=parent_ratio(spans),
         stopped=stopped,
         stable=stopped or halves_agree(samples, DRIFT),
-        sustained_s=sustained_seconds(session, inputs, median) if sustained and not stopped else None,
         **notes.fields(),
     )
 
@@ -234,8 +232,8 @@ def _bear_out(
         late = {slot: fresh(number) if slot == judged else more() for slot in range(calls)}
         timed = session.time(inputs, schedule, warm=len(inputs), late=late, kept=kept)
         each_s = _copy_s(timed.outcome) + len(timed.outcome.outputs) * session.hand_over_s
-        handed_over_s = _UNSEEN * (calls if keeps else 1) * each_s + (0.0 if keeps else _DESCRIBED_S)
-        allowed_s = pace_of(session).may_take_s(_UNSEEN * calls * call_s, timed.latency_s) + handed_over_s
+        handed_over_s = UNSEEN * (calls if keeps else 1) * each_s + (0.0 if keeps else _DESCRIBED_S)
+        allowed_s = pace_of(session).may_take_s(UNSEEN * calls * call_s, timed.latency_s) + handed_over_s
         if timed.answered_s <= allowed_s:
             judge(number, timed.outcome)
             return number + 1
@@ -293,16 +291,29 @@ def run_block(
     warm: int = 1,
     tries: int = _BLOCK_TRIES,
     rest: bool = True,
+    fresh_outputs: bool = True,
 ) -> TimedBlock:
-    """Time one block; where the parent's clock saw more time pass than the child claims, try again, at least `tries`
-    times in all, and then refuse. A parent that was descheduled sees less, which gives nobody an advantage.
+    """Time one block, as `borne_out` has it. On a GPU a refused one is made longer: what it takes to start and end a
+    block stays the same, a lie grows with it. `fresh_outputs` as in `Session.time`."""
 
-    On a GPU a block is then made longer: what it takes to start and end one stays the same, a lie grows with it."""
+    def once(attempt: int) -> TimedBlock:
+        replays = block.replays << min(attempt, _LONGER)
+        return session.time(inputs, block.schedule, warm=warm, replays=replays, fresh_outputs=fresh_outputs)
+
+    return borne_out(session, once, tries, rest)
+
+
+def borne_out(
+    session: Session, once: Callable[[int], TimedBlock], tries: int = _BLOCK_TRIES, rest: bool = True
+) -> TimedBlock:
+    """The block that `once(attempt)` times. Where the parent's clock saw more time pass than the child claims, try
+    again, at least `tries` times in all, and then refuse. A parent that was descheduled sees less, which gives nobody
+    an advantage."""
     pace = pace_of(session)
     for attempt in range(1) if tries == 1 else _attempts(0, tries):
         if rest:
             session.rest(pace.cool_s)
-        timed = session.time(inputs, block.schedule, warm=warm, replays=block.replays << min(attempt, _LONGER))
+        timed = once(attempt)
         if timed.parent_s <= pace.may_take_s(timed.claimed_s, timed.latency_s) and timed.inside:
             return timed
     raise CandidateError(

@@ -1,9 +1,7 @@
-"""What a measurement on a GPU notes beside its samples: clocks, kernels, the host's part, and the time under load."""
+"""What a measurement on a GPU notes beside its samples: clocks, kernels, and the host's part."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,13 +9,11 @@ from ..candidate import CandidateError, Status
 from ..child.outcome import TimedBlock
 from ..child.session import Session
 from ..device.clock_state import ClockState
-from ..problem import Inputs
 from .nouns import Clocks
 
-_SUSTAINED_S = 1.2  # twice the time after which the clock has settled under the power limit
-_LOAD_BLOCK_S = 0.1
 _BUSY_TOLERANCE = 0.15  # CUPTI and events bracket a kernel differently, by up to a microsecond each
 _MOST_NAMES = 16
+_LEAST_WORK = 0.5  # of the kernels: an honest candidate starts as many, one that keeps results hardly any
 
 
 class GpuNotes:
@@ -30,6 +26,7 @@ class GpuNotes:
         self._host_s: list[float] = []
         self._kernel_s: float | None = None
         self._names: tuple[str, ...] = ()
+        self._per_call = 0.0
 
     def add(self, block: TimedBlock) -> None:
         if self._state is None:
@@ -49,10 +46,24 @@ class GpuNotes:
             return
         self._kernel_s = busy_seconds((start, start + seconds) for _, start, seconds in found) / calls
         self._names = tuple(dict.fromkeys(name for name, _, _ in found))[:_MOST_NAMES]
+        self._per_call = len(found) / calls
         if self._kernel_s > (1 + _BUSY_TOLERANCE) * median_s + 1e-6:
             raise CandidateError(
                 Status.TIMING_INCONSISTENT,
                 f"kernels ran for {self._kernel_s * 1e6:.1f} us a call where {median_s * 1e6:.1f} us were measured",
+            )
+
+    def refuse_kept_results(self, calls: int) -> None:
+        """Refuse a candidate that starts fewer kernels in the last block, of `calls` on inputs that soon return, than
+        in the one whose kernels were looked at."""
+        if self._state is None:
+            return
+        started = len(self.session.kernels()) / calls
+        if 0 < started < _LEAST_WORK * self._per_call:
+            raise CandidateError(
+                Status.REWARD_HACK,
+                f"on inputs that return it starts {started:.2g} kernels a call, else {self._per_call:.2g}: it keeps "
+                "results instead of computing them",
             )
 
     def fields(self) -> dict[str, Any]:
@@ -86,16 +97,3 @@ def busy_seconds(intervals: Iterable[tuple[float, float]]) -> float:
         total += max(0.0, stop - max(begin, end))
         end = max(end, stop)
     return total
-
-
-def sustained_seconds(session: Session, inputs: Sequence[Inputs], call_s: float) -> float | None:
-    """The median time of a call under continuous load, after the clock has settled; None on a CPU."""
-    if session.child.gpu is None:
-        return None
-    schedule = list(range(len(inputs))) * max(1, round(0.001 / (call_s * len(inputs))))
-    replays = max(2, round(_LOAD_BLOCK_S / (call_s * len(schedule))))
-    samples: list[float] = []
-    deadline = time.perf_counter() + _SUSTAINED_S
-    while time.perf_counter() < deadline:
-        samples += session.time(inputs, schedule, warm=0, replays=replays).calls_s
-    return statistics.median(samples[len(samples) // 2 :])

@@ -29,7 +29,11 @@ class Measurement(Noun):
     On a GPU a sample is the mean over one run of a block of calls, in a CUDA graph where the candidate can be captured
     (`method` says so). `host_s` is what one call costs the host; `kernel_s` the time per call in which any kernel ran,
     by CUPTI, and `kernels` their names; `clocks` the state of the GPU. The median is of the cool state, with a pause
-    before each block; `sustained_s` is the median time under continuous load, where it was asked for.
+    before each block; `sustained_s` is the median time under continuous load, where it was asked for, and `energy_j`
+    what the whole board uses per call meanwhile, in joules.
+
+    Where they were asked for, beside it: `warm_s`, with its interval, is the time of calls whose inputs and outputs are
+    in a cache, and `eager_s`, on a GPU, that of plain launches back to back, without a graph.
     """
 
     median_s: float
@@ -47,6 +51,11 @@ class Measurement(Noun):
     kernels: tuple[str, ...] = ()
     clocks: Clocks | None = None
     sustained_s: float | None = None
+    warm_s: float | None = None
+    warm_ci_s: tuple[float, float] | None = None
+    eager_s: float | None = None
+    eager_ci_s: tuple[float, float] | None = None
+    energy_j: float | None = None
 
 
 class Comparison(Noun):

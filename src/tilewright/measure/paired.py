@@ -13,13 +13,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..candidate import CandidateError
 from ..child.outcome import TimedBlock
 from ..child.session import Session
 from ..problem import Inputs
 from .clock import DRIFT, Inspect, Span, estimate, exchange, parent_ratio, refuse_in_sum, run_block
-from .gpu import GpuNotes, sustained_seconds
+from .gpu import GpuNotes
+from .modes import launched, unless_disturbed, warmly
 from .nouns import Comparison, Measurement
 from .pace import BURST, UNEVEN, draw_block, pace_of
 from .stats import are_uneven, halves_agree, median_interval, ratio_interval, typical
@@ -52,11 +54,13 @@ def compare(
     inspect: Inspect | None = None,
     seed: int | None = None,
     thorough: bool = False,
+    warm_slots: int = 0,
 ) -> tuple[dict[str, Measurement], list[Comparison], dict[str, CandidateError]]:
     """Return the measurement of every session, the comparison of every ordered pair of them, and the failures of those
     that fell out on the way: crashed, gave a result that `inspect` refused, or lied about their time.
 
-    `thorough`: on a GPU, also look at the kernels that ran, and time each under continuous load.
+    `thorough`: also time each where its data is in a cache, for `warm_slots` inputs that fit in one; on a GPU also look
+    at the kernels that ran, and time each as plain launches and under continuous load.
     Ends when all ratios to the fastest are known within `precision`, or when `budget_s` is used up (at least 8 rounds).
     """
     draw = random.Random(seed)
@@ -73,16 +77,18 @@ def compare(
         tracks = {name: track for name, track in tracks.items() if name not in failures}
         if round_ + 1 >= _FEWEST_ROUNDS and (time.perf_counter() > deadline or _decided(tracks, precision)):
             break
-    if thorough:
-        _start_profilers(list(tracks.values()))
+    modes: dict[str, dict[str, Any]] = {}
     for name, track in tracks.items():
         with _noting(failures, name):
-            _last_look(inputs, track, inspect, thorough)
+            modes[name] = _last_look(inputs, track, inspect, thorough)
     tracks = {name: track for name, track in tracks.items() if name not in failures}
-    measurements = {}
-    for name, track in tracks.items():
-        load_s = sustained_seconds(track.session, inputs, track.estimate_s) if thorough else None
-        measurements[name] = _measurement(track, cold, load_s)
+    if thorough:
+        _start_profilers(list(tracks.values()))
+        for name, track in tracks.items():
+            with _noting(failures, name):
+                modes[name] |= _profiled(inputs[:warm_slots], track, draw, inspect)
+    tracks = {name: track for name, track in tracks.items() if name not in failures}
+    measurements = {name: _measurement(track, cold, modes[name]) for name, track in tracks.items()}
     comparisons = [_comparison(tracks, a, b) for a in tracks for b in tracks if a != b]
     return measurements, comparisons, failures
 
@@ -123,13 +129,23 @@ def _start_profilers(tracks: Sequence[_Track]) -> None:
         list(pool.map(start, tracks))
 
 
-def _last_look(inputs: Sequence[Inputs], track: _Track, inspect: Inspect | None, thorough: bool) -> None:
+def _last_look(inputs: Sequence[Inputs], track: _Track, inspect: Inspect | None, thorough: bool) -> dict[str, Any]:
+    """What `thorough` asks for before there is a profiler."""
     assert track.block is not None
     refuse_in_sum(track.session, track.spans)
-    if thorough:
-        track.notes.look_at_kernels(len(track.block.slots), track.estimate_s)
     if inspect is not None:
         exchange(track.session, inputs, track.block, inspect)
+    return launched(track.session, inputs, track.block, track.estimate_s, inspect) if thorough else {}
+
+
+def _profiled(warm: Sequence[Inputs], track: _Track, draw: random.Random, inspect: Inspect | None) -> dict[str, Any]:
+    """Look at the kernels of the last block, then time calls on `warm`, if there are any, and look at theirs."""
+    assert track.block is not None
+    track.notes.look_at_kernels(len(track.block.slots), track.estimate_s)
+    if warm:
+        with unless_disturbed():
+            return warmly(track.session, warm, track.estimate_s, track.notes, draw, inspect)
+    return {}
 
 
 def _decided(tracks: Mapping[str, _Track], precision: float) -> bool:
@@ -146,7 +162,7 @@ def _comparison(tracks: Mapping[str, _Track], a: str, b: str) -> Comparison:
     return Comparison(name=a, baseline=b, ratio=ratio, ci_low=low, ci_high=high, rounds=len(ratios))
 
 
-def _measurement(track: _Track, cold: bool, sustained_s: float | None) -> Measurement:
+def _measurement(track: _Track, cold: bool, modes: Mapping[str, Any]) -> Measurement:
     uneven = are_uneven(track.blocks)
     samples = track.medians if uneven else track.samples
     median, low, high = median_interval(samples)
@@ -160,7 +176,7 @@ def _measurement(track: _Track, cold: bool, sustained_s: float | None) -> Measur
         state="cold" if cold else "warm",
         parent_ratio=parent_ratio(track.spans),
         stable=halves_agree(samples, DRIFT),
-        sustained_s=sustained_s,
+        **modes,
         **track.notes.fields(),
     )
 

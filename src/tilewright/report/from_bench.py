@@ -11,6 +11,11 @@ from .stale import stale
 from .view import RoofView, RowView, RunView, TableView, WorkloadView
 
 MOST_KERNELS = 4
+_ALSO = (
+    ("warm", "warm_s", "calls take turns on inputs that the last-level cache holds, or on two"),
+    ("no graph", "eager_s", "plain launches, back to back: the longer of what the GPU and what the host takes"),
+    ("energy", "energy_j", "of the whole board per call, under continuous load, by NVML's counter"),
+)
 
 
 def view_of(result: BenchResult) -> RunView:
@@ -59,6 +64,9 @@ def _workload(op: str, name: str, rows: Sequence[BenchRow]) -> WorkloadView:
             speedup=row.speedup,
             samples_s=row.samples_s,
             detail=row.detail,
+            warm_s=row.warm_s,
+            eager_s=row.eager_s,
+            energy_j=row.energy_j,
         )
         for row in rows
     )
@@ -118,6 +126,9 @@ def _scores(scores: Sequence[Score]) -> TableView:
 def _measured(rows: Sequence[BenchRow]) -> Iterable[tuple[str, str]]:
     for method in dict.fromkeys(r.method for r in rows if r.method):
         yield "clock", method
+    for name, field, what in _ALSO:
+        if any(getattr(row, field) for row in rows):
+            yield name, what
     ran: dict[str, dict[str, None]] = {}
     for row in rows:
         ran.setdefault(f"{row.op} {row.impl}", {}).update(dict.fromkeys(row.kernels))

@@ -22,6 +22,7 @@ from .svg import style
 from .view import RowView, RunView, WorkloadView
 
 MOST_TABLE_ROWS = 40
+_ALSO = {"warm_s": "warm, {}", "eager_s": "no graph, {}", "energy_j": "energy"}
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
@@ -109,11 +110,16 @@ def _section(workload: WorkloadView) -> dict[str, Any]:
             "interval": f"{number(row.low_s)} – {number(row.high_s)}" if row.low_s and row.high_s else units.MISSING,
             "fraction": units.percent(row.fraction),
             "speedups": [_ratio(row.speedup.get(name)) for name in workload.baselines],
+            "also": [
+                units.joules(row.energy_j) if field == "energy_j" else number(getattr(row, field))
+                for field in workload.also
+            ],
         }
 
     return {
         "workload": workload,
         "unit": unit,
+        "also": [_ALSO[field].format(unit) for field in workload.also],
         "rows": [cells(r) for r in order[:MOST_TABLE_ROWS]],
         "left_out": max(0, len(order) - MOST_TABLE_ROWS),
         "times": charts.times(workload),

@@ -15,6 +15,7 @@ class RowView:
     """One implementation on one workload: its verdict, its time with the 95 % interval, and the distances.
 
     `speedup` maps a baseline's name to (its time / this time); `samples_s` are the raw samples, if they were kept.
+    `warm_s`, `eager_s` and `energy_j` are what results.BenchRow says they are.
     """
 
     name: str
@@ -29,6 +30,9 @@ class RowView:
     samples_s: tuple[float, ...] = ()
     origin: str = ""
     detail: str = ""
+    warm_s: float | None = None
+    eager_s: float | None = None
+    energy_j: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -59,6 +63,11 @@ class WorkloadView:
     def baselines(self) -> tuple[str, ...]:
         """Names of the speed-up columns, in order of first appearance."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row.speedup))
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """The fields of rows that any of them has beside its time."""
+        return tuple(field for field in ("warm_s", "eager_s", "energy_j") if any(getattr(r, field) for r in self.rows))
 
     @property
     def winner(self) -> RowView | None:
