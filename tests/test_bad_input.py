@@ -102,6 +102,7 @@ def test_the_reader_stays_usable_after_bad_files(write: Write) -> None:
         (lambda folder: str(folder), "is a folder"),
         (lambda folder: str(folder / "problm.py"), "did you mean"),
         (lambda folder: _binary(folder), "is not UTF-8 text"),
+        (lambda folder: _link_to_itself(folder), "is a link that leads to no file"),
     ],
 )
 def test_what_is_no_source_file(
@@ -118,6 +119,12 @@ def test_debug_shows_the_traceback(write: Write, tilewright: Callable[..., Any])
     assert ended.code == 2
     assert "Traceback" in ended.err
     assert ended.err.strip().splitlines()[-1].startswith("tilewright: ")
+
+
+def _link_to_itself(folder: Any) -> str:
+    link = folder / "loop.py"
+    link.symlink_to(link)
+    return str(link)
 
 
 def _binary(folder: Any) -> str:

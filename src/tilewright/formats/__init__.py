@@ -219,6 +219,8 @@ def _read(target: str) -> Source:
     from .. import ops
 
     path = Path(target)
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{target} is a link that leads to no file; give a Python file")
     if not path.exists():
         here = [p.name for p in Path(path.parent).glob("*.py")] if path.parent.is_dir() else []
         near = [str(path.parent / n) if path.parent != Path() else n for n in here]

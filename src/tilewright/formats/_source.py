@@ -66,7 +66,7 @@ def read_source(path: str | Path) -> Source:
             raise InputError(f"{path} has {size / 2**20:.0f} MB; a source file has at most {MAX_SOURCE_BYTES >> 20} MB")
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text; give a Python source file") from None
+        raise InputError(f"{path} is not UTF-8 text; give a Python source file in UTF-8") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     return parse_source(text, str(path))
