@@ -113,3 +113,19 @@ def test_what_a_module_prepares_from_its_weights_stands_beside_its_time(tmp_path
         record = one.certify(Candidate(name="folds", source=folds, entry="ModelNew", kind="module"))
     assert record.passed, record.verdict.detail
     assert record.facts["first_s"] > 3 * record.median_s
+
+
+def test_a_child_that_was_started_ahead_is_the_one_that_is_used(evaluator):
+    evaluator.children.retire()
+    evaluator.children.start_ahead([candidate(HONEST), candidate(KEEPS_RESULTS)])
+    (child,) = evaluator.children.kept
+    assert evaluator.children.served == 0
+    assert evaluator.evaluate(candidate(HONEST), "screen").passed
+    assert evaluator.children.kept == [child] and evaluator.children.served == 1
+
+
+def test_those_that_do_not_start_leave_the_others_to_be_compared(evaluator):
+    honest, silent, dies = candidate(HONEST), candidate("x = 1"), candidate("def f(x): raise ValueError('never')")
+    records, comparisons = evaluator.compare([silent, honest, dies], budget_s=0.1)
+    assert [records[c.digest].status for c in (silent, dies)] == [Status.COMPILE_ERROR, Status.RUNTIME_ERROR]
+    assert records[honest.digest].passed and not comparisons

@@ -46,6 +46,7 @@ def rows_of(
     with Evaluator(problem, workload, device=machine) as evaluator:
         begun_s = time.perf_counter()
         evaluator.prepare()
+        evaluator.children.start_ahead(everyone)
         with ThreadPoolExecutor(max_workers=len(everyone)) as builds:  # lives as long as the children it starts
             list(builds.map(lambda c: _built(evaluator, c), everyone))
             built_s = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from .build.facts import CompileFacts
@@ -81,6 +81,12 @@ class Children:
             if own:
                 child.close()
 
+    def start_ahead(self, candidates: Sequence[Candidate]) -> None:
+        """Have the persistent children that `candidates` will be run in come to life, without waiting for them."""
+        for candidate in candidates:
+            if not compiles_itself(candidate):
+                self._kept_alive(self._kind(candidate), candidate)
+
     def load(self, child: Child, candidate: Candidate) -> Session:
         """A session of `candidate` in `child`. Raises CandidateError."""
         self._ahead.lend(candidate, child)
@@ -135,16 +141,22 @@ class Children:
         self._kept.clear()
 
     def _persistent(self, candidate: Candidate) -> Child:
-        kind = "interpreter" if self.interprets(candidate) else "native"
+        kind = self._kind(candidate)
         if self.served >= _MOST_SERVED:
             self.retire()
         self.served += 1
+        return self._kept_alive(kind, candidate)
+
+    def _kept_alive(self, kind: str, candidate: Candidate) -> Child:
         child = self._kept.get(kind)
         if child is None or not child.alive:
             if child is not None:
                 child.close()
             child = self._kept[kind] = self.start(candidate)
         return child
+
+    def _kind(self, candidate: Candidate) -> str:
+        return "interpreter" if self.interprets(candidate) else "native"
 
     def _room(self) -> Room:
         return room_for(self._calls.outputs, self._calls.first_content if self._gpu is None else None)
