@@ -1,47 +1,15 @@
-"""The two bounds against hand calculation, and costs counted from references."""
+"""The two bounds against hand calculation."""
 
 from __future__ import annotations
 
-import math
-
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
-from tilewright.bound import bound, cost_of, count_cost
-from tilewright.counting import _count
-from tilewright.device import Device, Profile
-from tilewright.device.machine import peaks_of
-from tilewright.problem import Cost, Inputs, Problem, Workload
-
-GB = 10**9
-W = Workload(name="w")
-
-
-def profile(**changes: object) -> Profile:
-    flat = {"copy": 80.0, "read": 100.0, "write": 50.0}
-    curves = {k: ((1 << 20, 2 * rate * GB), (1 << 30, rate * GB)) for k, rate in flat.items()}
-    fields = {"matrix": {"float32": 200.0 * GB}, "call_s": 1e-6, "special_per_s": 2.0 * GB, "fingerprint": {}}
-    return Profile(**{**curves, **fields, "created": "", **changes})
-
-
-def cpu(**changes: object) -> Device:
-    return Device(
-        kind="cpu", name="c", arch="x", cores=2, cache_bytes=1 << 25, memory_bytes=1 << 34, profile=profile(**changes)
-    )
-
-
-H200 = Device(
-    kind="cuda",
-    name="NVIDIA H200",
-    arch="sm_90",
-    cores=132,
-    cache_bytes=60 << 20,
-    memory_bytes=140 * GB,
-    peaks=peaks_of("NVIDIA H200"),
-)
+from machines import GB, H200, cpu, gpu
+from tilewright.bound import Bound, bound
+from tilewright.device import Device
+from tilewright.problem import Cost
 
 
 @pytest.mark.parametrize(
@@ -59,18 +27,6 @@ def test_warm_rows_use_the_rate_of_their_size_and_cold_rows_that_of_memory() -> 
     cost = Cost(bytes_read=1 << 19, bytes_written=1 << 19)
     assert bound(cost, cpu(), cold=False).achievable_s == pytest.approx((1 << 20) / (160 * GB))
     assert bound(cost, cpu(), cold=True).achievable_s == pytest.approx((1 << 20) / (80 * GB))
-
-
-def gpu(**changes: object) -> Device:
-    """An H200 as it was measured: cold rates below those of its cache, and a floor of one launch in a graph."""
-    cold = {f"cold_{k}": ((1 << 20, 1000.0 * GB), (1 << 30, r * GB)) for k, r in RATES.items()}
-    warm = {k: ((1 << 20, 5000.0 * GB), (1 << 30, r * GB)) for k, r in RATES.items()}
-    matrix = {"bfloat16": 800e12, "tf32": 400e12, "float32": 50e12}
-    fields = {"matrix": matrix, "call_s": 12e-6, "graph_launch_s": 1.3e-6, "special_per_s": 4e12}
-    return H200.with_(profile=profile(**{**cold, **warm, **fields, **changes}))
-
-
-RATES = {"copy": 4200.0, "read": 4450.0, "write": 4650.0}
 
 
 def test_cold_rows_of_a_gpu_take_the_rates_that_were_measured_cold_at_their_size() -> None:
@@ -186,103 +142,109 @@ def test_what_is_not_certain_rejects_nothing(device: Device, cost: Cost, cold: b
     assert bound(cost, device, cold).hard_s is None
 
 
-@given(
-    st.integers(1, 10**13),
-    st.integers(0, 10**13),
-    st.dictionaries(
-        st.sampled_from(["float32", "float64", "bfloat16", "int8", "float8_e4m3fn"]), st.integers(1, 10**16)
-    ),
+FLOPS = st.dictionaries(
+    st.sampled_from(["float32", "float64", "bfloat16", "int8", "float8_e4m3fn"]), st.integers(1, 10**16)
 )
-def test_hard_is_never_above_what_the_datasheet_achieves(read: int, written: int, flops: dict[str, int]) -> None:
-    found = bound(Cost(bytes_read=read, bytes_written=written, flops=flops), H200)
-    assert found.hard_s is not None
-    assert found.achievable_s is not None
-    assert found.hard_s <= found.achievable_s * (1 + 1e-9)
+COSTS = st.builds(Cost, bytes_read=st.integers(1, 10**13), bytes_written=st.integers(0, 10**13), flops=FLOPS)
 
 
-def problem(reference: object, cost: object = None, **shapes: tuple[int, ...]) -> Problem:
-    def inputs(workload: Workload, generator: torch.Generator) -> Inputs:
-        dtype = getattr(torch, workload.dtype)
-        return Inputs(args={k: torch.randn(s, generator=generator).to(dtype) for k, s in shapes.items()})
-
-    return Problem(name="p", reference=reference, inputs=inputs, cost=cost, workloads=(W,))
-
-
-def test_real_data_count_the_same_as_shapes() -> None:
-    posed = problem(lambda a, b: torch.softmax(a @ b, -1)[:10], a=(64, 32), b=(32, 16))
-    on_shapes, on_data = count_cost(posed, W), _count(posed, W, "on real data")
-    assert on_shapes.with_(derivation="") == on_data.with_(derivation="")
+@given(st.lists(COSTS, min_size=1, max_size=3))
+def test_hard_is_never_above_what_the_datasheet_achieves(phases: list[Cost]) -> None:
+    for cost in (phases[0], Cost.in_phases(*phases)):
+        found = bound(cost, H200)
+        assert found.hard_s is not None
+        assert found.achievable_s is not None
+        assert found.hard_s <= found.achievable_s * (1 + 1e-9)
 
 
-def test_counting_a_matrix_product() -> None:
-    found = count_cost(problem(lambda a, b: a @ b, a=(64, 32), b=(32, 16)), W.with_(dtype="bfloat16"))
-    assert found.flops == {"bfloat16": 2 * 64 * 32 * 16}
-    assert (found.bytes_read, found.bytes_written) == (2 * (64 * 32 + 32 * 16), 2 * 64 * 16)
-    assert found.quality == "counted"
+READ_1_MS = int(4.8e9)  # bytes, at the datasheet's bandwidth of an H200
+ON_CHIP = (60 << 20) + 132 * (1 << 20)
 
 
-def test_counting_a_norm_sees_every_pass_but_moves_each_byte_once() -> None:
-    found = count_cost(
-        problem(lambda x, w: x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6) * w, x=(128, 256), w=(256,)), W
-    )
-    assert (found.bytes_read, found.bytes_written) == (4 * (128 * 256 + 256), 4 * 128 * 256)
-    assert found.special == 128
-    assert found.flops["float32"] == 4 * 128 * 256 + 2 * 128
+def test_phases_take_the_sum_of_what_limits_each() -> None:
+    move, compute = Cost(bytes_read=8 * GB, bytes_written=8 * GB), Cost(bytes_read=1, bytes_written=1)
+    compute = compute.with_(flops={"float32": 200 * GB})
+    found = bound(Cost.in_phases(move, compute), cpu())
+    assert found.achievable_s == pytest.approx(0.2 + 1.0)
+    assert (found.limiter, found.quality, found.bytes_moved) == ("compute", "narrow", 16 * GB + 2)
+    assert "phase 1 of 2 200 ms (memory)" in found.derivation
+    assert "phase 2 of 2 1.00 s (compute)" in found.derivation
+    together = bound(move.with_(flops=compute.flops), cpu())
+    assert together.achievable_s == pytest.approx(1.0)
 
 
-def test_counting_needs_no_memory() -> None:
-    found = count_cost(problem(lambda x: x + 1, x=(1 << 20, 1 << 20)), W)
-    assert found.bytes_read == found.bytes_written == 4 << 40
+def test_a_later_phase_finds_in_the_cache_what_fits_into_it() -> None:
+    phase = Cost(bytes_read=1 << 20, bytes_written=1 << 20)
+    found = bound(Cost.in_phases(phase, phase), cpu(call_s=1e-9))
+    warm_rate = 160 * GB * 0.5**0.1  # 2 MiB are a tenth of the way from 1 MiB to 1 GiB, in powers of two
+    assert found.achievable_s == pytest.approx((2 << 20) / (80 * GB) + (2 << 20) / warm_rate)
+    large = Cost(bytes_read=20 << 20, bytes_written=0)  # twice that is more than the cache of 32 MiB
+    found = bound(Cost.in_phases(large, large), cpu(call_s=1e-9))
+    assert found.achievable_s == pytest.approx(2 * (20 << 20) / (100 * GB))
 
 
-def test_only_what_is_looked_at_is_read() -> None:
-    part = count_cost(problem(lambda x: x[:10] * 2, x=(100, 8)), W)
-    assert part.bytes_read == part.bytes_written == 10 * 8 * 4
-    unused = count_cost(problem(lambda x, y: x * 2, x=(100,), y=(10**6,)), W)
-    assert unused.bytes_read == 400
+def test_the_hard_bound_of_phases_leaves_out_what_the_chip_may_hold_between_them() -> None:
+    first, second = Cost(bytes_read=READ_1_MS, bytes_written=0), Cost(bytes_read=ON_CHIP + READ_1_MS, bytes_written=0)
+    found = bound(Cost.in_phases(first, second), H200)
+    assert found.hard_s == pytest.approx(2e-3)
+    assert "phase 2 1.00 ms" in found.hard_derivation and "less 201 MB that the chip may hold" in found.hard_derivation
+    kept = Cost(bytes_read=READ_1_MS, bytes_written=ON_CHIP)  # what it writes may stay on the chip, for the next phase
+    last = Cost(bytes_read=0, bytes_written=(60 << 20) + READ_1_MS)
+    assert bound(Cost.in_phases(kept, last), H200).hard_s == pytest.approx(2e-3)
+    work = Cost(bytes_read=1, bytes_written=1, flops={"bfloat16": 10**15})
+    assert bound(Cost.in_phases(work, work), H200).hard_s == pytest.approx(2 * (bound(work, H200).hard_s or 0))
 
 
-def test_a_table_is_read_where_it_is_looked_up_and_initialisation_is_no_work() -> None:
-    class Lookup(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.table = nn.Embedding(1000, 16)
-
-        def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            return self.table(ids) * 2
-
-    def inputs(workload: Workload, generator: torch.Generator) -> Inputs:
-        ids = torch.randint(0, 1000, (12,), generator=generator)
-        return Inputs(args={"ids": ids}, state=dict(Lookup().state_dict()))
-
-    found = count_cost(Problem(name="p", kind="module", reference=Lookup, inputs=inputs), W)
-    assert found.bytes_read == 12 * 8 + 12 * 16 * 4
-    assert found.flops == {"float32": 12 * 16}
+def test_phases_are_declared_and_flat() -> None:
+    one = Cost(bytes_read=1, bytes_written=1)
+    for phase in (Cost.in_phases(one, one), one.with_(quality="counted")):
+        with pytest.raises(ValueError, match="a declared cost without phases of its own"):
+            Cost.in_phases(one, phase)
 
 
-def test_a_reference_that_branches_on_data_is_counted_on_real_data() -> None:
-    found = count_cost(problem(lambda x: x * 2 if x.sum().item() > 0 else x * 3, x=(10, 10)), W)
-    assert "on real data" in found.derivation
-    assert found.bytes_written == 400
+def test_launches_that_follow_each_other_add_up() -> None:
+    cost = Cost(bytes_read=1, bytes_written=1, launches=3)
+    assert bound(cost, gpu()).achievable_s == pytest.approx(3 * 1.3e-6)
+    assert "3 launches in a graph 3.90 µs" in bound(cost, gpu()).derivation
+    inside = Cost.in_phases(cost, cost.with_(launches=0))
+    assert bound(inside, gpu()).achievable_s == pytest.approx(3 * 1.3e-6, rel=1e-3)
 
 
-def test_errors_of_the_reference_are_its_own() -> None:
-    def broken(x: torch.Tensor) -> torch.Tensor:
-        raise KeyError("the reference is broken")
-
-    with pytest.raises(KeyError, match="the reference is broken"):
-        count_cost(problem(broken, x=(2,)), W)
-
-
-def test_a_declared_cost_is_taken_as_it_is() -> None:
-    declared = Cost(bytes_read=7, bytes_written=9)
-    assert cost_of(problem(lambda x: x, cost=lambda workload: declared, x=(2,)), W) is declared
-    assert cost_of(problem(lambda x: x * 1, x=(2,)), W).quality == "counted"
+def test_work_outside_matrix_units_takes_the_rate_of_float32_products_and_twice_that_packed() -> None:
+    work = Cost(bytes_read=1, bytes_written=1, vector={"float32": 10**14})
+    assert bound(work, gpu()).terms["vector"] == pytest.approx(10**14 / 50e12)
+    packed = bound(work.with_(vector={"bfloat16": 10**14}), gpu())
+    assert (packed.terms["vector"], packed.limiter, packed.quality) == (pytest.approx(1.0), "vector", "ok")
+    assert "100 Tflop bfloat16 outside matrix units at 100 Tflop/s" in packed.derivation
 
 
-def test_attention_has_the_operations_of_its_two_products() -> None:
-    call = problem(
-        torch.nn.functional.scaled_dot_product_attention, query=(2, 4, 64, 32), key=(2, 4, 64, 32), value=(2, 4, 64, 32)
-    )
-    found = count_cost(call, W)
-    assert math.isclose(found.flops["float32"], 2 * (2 * 2 * 4 * 64 * 64 * 32), rel_tol=0.05)
+@pytest.mark.parametrize(("tier", "limiter", "rate"), [("cache", "cache", 5e12), ("host to device", "link", 5e10)])
+def test_bytes_of_other_tiers_take_their_own_rate(tier: str, limiter: str, rate: float) -> None:
+    cost = Cost(bytes_read=1, bytes_written=1, tiers={tier: int(rate)})
+    found = bound(cost, gpu(links={"host to device": 5e10}))
+    assert (found.achievable_s, found.limiter, found.quality) == (pytest.approx(1.0), limiter, "narrow")
+    assert f"{tier} 1.00 s" in found.derivation
+
+
+def test_a_rate_that_is_missing_is_named_and_makes_the_bound_loose() -> None:
+    cost = Cost(bytes_read=GB, bytes_written=GB, tiers={"peer cuda:1": GB}, flops={"complex64": 5})
+    found = bound(cost, gpu())
+    assert found.quality == "loose"
+    for words in ("no rate is known for 1.00 GB peer cuda:1", "no rate is known for 5.00 flop complex64"):
+        assert words in found.derivation
+
+
+def test_the_hard_bound_leaves_out_what_is_only_expected() -> None:
+    sure = Cost(bytes_read=GB, bytes_written=GB)
+    more = sure.with_(vector={"float32": 10**18}, special=10**18, tiers={"cache": 10**18}, launches=10**6)
+    assert bound(more, H200).hard_s == bound(sure, H200).hard_s
+
+
+def test_what_was_written_before_these_fields_loads_and_means_the_same() -> None:
+    old = '{"version":1,"bytes_read":7,"bytes_written":9,"flops":{"float32":3},"special":1,"quality":"declared"}'
+    assert Cost.from_json(old) == Cost(bytes_read=7, bytes_written=9, flops={"float32": 3}, special=1)
+    text = '{"version":1,"hard_s":null,"achievable_s":2.0,"limiter":"memory","quality":"ok","terms":{"memory":2.0}}'
+    assert Bound.from_json(text).terms == {"memory": 2.0}
+    phased = Cost.in_phases(Cost(bytes_read=1, bytes_written=2), Cost(bytes_read=3, bytes_written=4, launches=0))
+    assert Cost.from_json(phased.to_json()) == phased
+    assert (phased.bytes_read, phased.bytes_written, phased.launches) == (4, 6, 1)

@@ -1,8 +1,7 @@
-"""What must be computed: Problem, Workload, Cost, and Inputs, the arguments of one call.
+"""What must be computed: Problem, Workload, and Inputs, the arguments of one call; Cost is of `cost`.
 
-Imports nothing of ours but the base class. A Problem has two halves: data, which goes to JSON and makes the digest
-(its source text is part of it), and the callables that a format reader binds from that source. The callables are only
-ever run in the trusted process.
+A Problem has two halves: data, which goes to JSON and makes the digest (its source text is part of it), and the
+callables that a format reader binds from that source. The callables are only ever run in the trusted process.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, JsonValue
 
+from .cost import Cost
 from .outputs import outputs_by_name
 from .schema import Noun
 
@@ -34,22 +34,6 @@ class Workload(Noun):
     params: dict[str, JsonValue] = {}
     weight: float = 1.0
     source: str = ""
-
-
-class Cost(Noun):
-    """The least work that any implementation must do.
-
-    `bytes_read` and `bytes_written` count each input and output once; `flops` maps a dtype name to floating point
-    operations (a fused multiply-add is two); `special` counts exp, log, tanh, rsqrt and their like. `quality` is
-    "declared" by the author of the problem, or "counted" from its reference.
-    """
-
-    bytes_read: int
-    bytes_written: int
-    flops: dict[str, int] = {}
-    special: int = 0
-    quality: Literal["declared", "counted"] = "declared"
-    derivation: str = ""
 
 
 @dataclass(frozen=True)
