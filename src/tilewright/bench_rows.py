@@ -10,6 +10,7 @@ from typing import Any
 
 from . import baselines as peers
 from . import ops, units
+from .bound import Bound
 from .candidate import Candidate, CandidateError, Status
 from .device import Device
 from .evaluate import Evaluator
@@ -113,7 +114,14 @@ def _rows(
     timed, pairs = _timed(evaluator, [c for c in everyone if records[c.digest].passed])
     records = records | {digest: _compiled(record) for digest, record in timed.items()}
     names = {b.digest: name for name, b in own.items()}
-    return [_row(problem, workload, c, records[c.digest], names, pairs) for c in everyone]
+    rows = (_row(problem, workload, c, records[c.digest], names, pairs) for c in everyone)
+    return [_with_warm_bound(row, evaluator.calls.warm_bound) for row in rows]
+
+
+def _with_warm_bound(row: BenchRow, bound: Bound | None) -> BenchRow:
+    if row.warm_s is None or bound is None:
+        return row
+    return row.with_(warm_bound_s=bound.achievable_s, warm_limiter=bound.limiter)
 
 
 def _compiled(record: Record) -> Record:

@@ -88,6 +88,7 @@ class BenchRow(Noun):
     `energy_j` the joules per call of the whole board then, `host_s` what one call costs the host, `kernel_s` the time
     in which `kernels` ran, by CUPTI, and `clocks` the GPU's state. `eager_s` is the time of plain launches back to
     back, without a graph, and `warm_s`, on any device, of calls whose data is in a cache; `..._ci_s` are intervals.
+    `warm_bound_s` and `warm_limiter` are the achievable bound of those, by the rates that this size has in caches.
 
     `calls` is the workload's relative number of calls, `dtype` its own, `samples_s` every sample; `limiter`,
     `bytes_moved`, `flops`, `ceilings` and `bound_derivation` are those of the bound (bound.Bound)."""
@@ -117,6 +118,8 @@ class BenchRow(Noun):
     sustained_s: float | None = None
     warm_s: float | None = None
     warm_ci_s: tuple[float, float] | None = None
+    warm_bound_s: float | None = None
+    warm_limiter: str = ""
     eager_s: float | None = None
     eager_ci_s: tuple[float, float] | None = None
     energy_j: float | None = None

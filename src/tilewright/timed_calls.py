@@ -40,8 +40,8 @@ _NOVELTY_TRIES = 6
 class TimedCalls:
     """`inputs` are what calls rotate over, each at its own addresses, `many` the same and more where they are small,
     `outputs` what the reference makes of the first, `cold` whether no cache holds all of `inputs`, `warm_slots` how
-    many of them one holds with their outputs, two at the least, and `bound` the least time of a call; all of them after
-    `prepare`."""
+    many of them one holds with their outputs, two at the least, `bound` the least time of a call, and `warm_bound` that
+    of a call whose data is in a cache; all of them after `prepare`."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class TimedCalls:
         self.cold = False
         self.warm_slots = 0
         self.bound: Bound | None = None
+        self.warm_bound: Bound | None = None
         self._contents: list[Inputs] = []
         self._unseen: list[Inputs] = []
 
@@ -89,6 +90,7 @@ class TimedCalls:
         self.warm_slots = min(slots, max(_CONTENTS, fitting))
         cost = cost_of(self.problem, self.workload, small=per_call <= _SMALL_BYTES)
         self.bound = bound(cost, self.device, cold=self.cold)
+        self.warm_bound = bound(cost, self.device, cold=False)
 
     @property
     def first_content(self) -> Inputs:
