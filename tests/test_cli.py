@@ -179,6 +179,9 @@ def test_bench_rows_stand_beside_bound_and_baseline(
         assert 0 < row["ci_low_s"] <= row["median_s"] <= row["ci_high_s"]
         assert row["bound_s"] > 0
         assert row["speedup"]["eager"] > 0
+        if row["warm_s"]:  # else a busy machine has left it out
+            assert row["warm_ci_s"][0] <= row["warm_s"] <= row["warm_ci_s"][1] and row["warm_bound_s"] > 0
+        assert row["eager_s"] is None and row["energy_j"] is None
     assert rows["eager"]["speedup"]["eager"] == 1.0
     assert tilewright("bench", "--compare", str(out), str(out), "--json").json["missing"] == []
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tilewright.candidate import CandidateError, Status
+from tilewright.child import replay
 from tilewright.child.outcome import TimedBlock
 from tilewright.measure import modes
 from tilewright.measure.energy import EnergyMeter, watts_of
@@ -74,6 +75,37 @@ class Replayed:
     @property
     def output_bytes(self) -> int:
         return 256
+
+
+class Graphs:
+    """What the child uses of torch.cuda; a replay of a graph is counted, and takes no time."""
+
+    def __init__(self) -> None:
+        self.replays = 0
+        self.Stream = lambda: None
+        self.stream = self.graph = lambda *_, **__: nullcontext()
+        self.synchronize = lambda: None
+        self.CUDAGraph = lambda: SimpleNamespace(replay=self.count)
+        self.Event = lambda enable_timing: SimpleNamespace(record=lambda: None, elapsed_time=lambda other: 0.5)
+
+    def count(self) -> None:
+        self.replays += 1
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_plain_launches_are_asked_for_one_run_at_a_time(keep: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda, called = Graphs(), []
+    monkeypatch.setattr(replay, "torch", SimpleNamespace(cuda=cuda))
+    block = replay.Replay(lambda x: called.append(x) or x, [[1], [2]], 1, keep)
+    captured = len(called)
+    block.get_ready(3, eager=True)
+    block.run(3, eager=True)
+    assert called[captured:] == [1, 2] * 4 and cuda.replays == 1  # one burst ahead, and one replay when captured
+    assert len(block.samples_s()) == 3
+    block.run(5)
+    assert len(called) == captured + 8 and cuda.replays == 6
+    assert block.samples_s() == [0.25e-3] * 5
+    assert (block.last, len(block._results)) == (2, 2 if keep else 1)
 
 
 def first_block(session: Replayed) -> TimedBlock:
