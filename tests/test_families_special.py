@@ -37,6 +37,10 @@ def whole(workload: Workload, generator: torch.Generator) -> Inputs:
     return Inputs({"x": torch.randint(0, 50, (64, 48), generator=generator).to(getattr(torch, workload.dtype))})
 
 
+def whole_rows(workload: Workload, generator: torch.Generator) -> Inputs:
+    return Inputs({"x": torch.randint(0, 50, (64, 48), generator=generator)})
+
+
 def square(workload: Workload, generator: torch.Generator) -> Inputs:
     return Inputs({name: torch.randn(48, 48, generator=generator) for name in ("a", "b")})
 
@@ -249,6 +253,18 @@ def test_of_equal_elements_topk_may_name_any_but_none_twice() -> None:
     assert refused(places_of_values, asked, "ties") is Status.INCORRECT_NUMERICAL
     assert refused(places_of_values, asked, "zeros") is Status.INCORRECT_NUMERICAL
     assert refused(lambda x: by_stable_sort(x) + 64 * (x == 0).all(1, keepdim=True), asked, "zeros") is not None
+
+
+@pytest.mark.parametrize("whole_numbers", [False, True])
+def test_a_stable_sort_has_one_order(whole_numbers: bool) -> None:
+    drawn = whole_rows if whole_numbers else normal
+    backwards = lambda x: x.sort(dim=1, stable=True).indices.flip(1)  # noqa: E731
+    unstable = problem(lambda x: x.sort(dim=1, descending=True).indices, drawn)
+    stable = problem(lambda x: x.sort(dim=1, descending=True, stable=True).indices, drawn)
+    family = "few_values" if whole_numbers else "ties"
+    assert refused(backwards, unstable, family) is None
+    assert refused(lambda x: x.sort(dim=1, descending=True, stable=True).indices, stable, family) is None
+    assert refused(backwards, stable, family) is Status.INCORRECT_NUMERICAL
 
 
 def by_maxima(x: torch.Tensor) -> torch.Tensor:

@@ -60,10 +60,7 @@ def repeats(numbers: torch.Tensor) -> torch.Tensor:
 
 def names_none(right: OutputTruth, value: torch.Tensor) -> bool:
     """Whether a number of `value`, where these name elements, is that of no element."""
-    if not right.places or right.low_RN is None or right.high_RN is None or not right.low_RN.numel():
-        return False
-    value = integers(right, value)
-    return bool(((value < right.low_RN.min()) | (value > right.high_RN.max())).any())
+    return bool(right.places and ((value < 0) | (value >= right.places)).any())
 
 
 def allowed_slips(right: OutputTruth) -> tuple[int, int]:

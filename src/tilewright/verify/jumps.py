@@ -28,9 +28,11 @@ _JUMP = 256 * NUDGE
 # Few values may be exact by chance (a sigmoid of zeros is one half): this share of neighbours must differ.
 _DIFFERENT = 1 / 4
 _INTEGER_MOVES = 4  # pairs of moves, up and down
-# These round inside, or leave the order of equal elements open, however exact their operands are.
+# These round inside, or leave the order of equal elements open, however exact their operands are. A sort that is asked
+# to be stable has the name _STABLE here.
+_STABLE = "stable sort"
 _NO_ORDER = {"topk", "sort", "kthvalue", "mode"}
-_RANKS = {"topk", "sort"}  # name no element twice
+_RANKS = {"topk", "sort", _STABLE}  # name no element twice
 _OPEN_TO_CHOICE = _NO_ORDER | {"remainder", "fmod", "floor_divide"}
 
 
@@ -44,12 +46,14 @@ class _Operands(QuietMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, kwargs = func.overloadpacket.__name__, kwargs or {}
         if name in JUMPS or (name == "_to_copy" and leaves_floats(args, kwargs)):
+            name = _STABLE if name == "sort" and kwargs.get("stable") else name
             self.see(name, [a.detach().double() for a in args if isinstance(a, torch.Tensor)])
         return func(*args, **kwargs)
 
 
 class _Ranks(QuietMode):
-    """Keeps, for every top-k and every sort, which elements it named and which of its ranks are shared."""
+    """Keeps, for every top-k and every sort that need not be stable, which elements it named and which of its ranks are
+    shared."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +63,7 @@ class _Ranks(QuietMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         name = func.overloadpacket.__name__
-        if name in _RANKS and isinstance(result, tuple) and result[1].ndim:
+        if name in _RANKS and not kwargs.get("stable") and isinstance(result, tuple) and result[1].ndim:
             given = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
             falls = given.get("largest", True) if name == "topk" else given.get("descending", False)
             shared = _shared_ranks(args[0], int(given.get("dim", -1)), bool(falls), result[1].shape)
@@ -130,11 +134,13 @@ def bracket(problem: Problem, inputs: Inputs, truths: list[OutputTruth]) -> None
     exact = [truth for truth in truths if truth.exact is not None]
     if names & _NO_ORDER and exact:
         _open_among_equals(problem, inputs, exact, truths)
-        if names & _RANKS:
-            for truth in exact:
-                assert truth.exact is not None
-                truth.distinct = not bool(repeats(truth.exact).any())
-                truth.places = truth.distinct
+    if names & _RANKS:
+        largest = max((n for t in inputs.tensors().values() for n in t.shape), default=1)
+        for truth in exact:
+            assert truth.exact is not None
+            truth.distinct = not bool(repeats(truth.exact).any())
+            if truth.distinct and truth.exact.numel() and int(truth.exact.min()) >= 0:
+                truth.places = max(largest, int(truth.exact.max()) + 1)
 
 
 def _open_among_equals(

@@ -26,7 +26,7 @@ class OutputTruth:
     `high_RN`. `shape` is that of the output; where it holds `packed` numbers, `exact` and `layout` are of the numbers
     in it, and `stored` is the output itself. `slips` are of the reference's own runs. A `random` output has a
     distribution and no values. `nan_too` marks where NaN is right as well. `distinct`: no row has an integer twice;
-    `places`: integers name elements, so how far two of them lie apart says nothing.
+    `places`: where not zero, integers name one of so many elements, and how far two lie apart says nothing.
     `unrounded` says that every bit is determined (jumps.py)."""
 
     name: str
@@ -48,7 +48,7 @@ class OutputTruth:
     random: bool = False
     nan_too: torch.Tensor | None = None
     distinct: bool = False
-    places: bool = False
+    places: int = 0
     unrounded: bool = False
     _limits: dict[bool, Limits] = field(default_factory=dict, repr=False)
 
