@@ -42,7 +42,7 @@ def expected_traffic(phase: Phase, device: Device) -> Traffic:
     """What memory moves at best: look-ups in whole sectors, and attention at its declared width."""
     sector = SECTOR_BYTES[device.kind]
     read = phase.bytes_read + sum(g.moved_bytes(sector) for g in phase.gathers)
-    texts = [f"{units.byte_count(read)} read + {units.byte_count(phase.bytes_written)} written"]
+    texts = []
     for g in phase.gathers:
         certain = "certain" if g.distinct is not None else "expected of uniform draws"
         lookups = f"{g.rows} look-ups of {g.row_bytes} B in {g.table_rows} rows, {g.hit_rows:.0f} distinct {certain}"
@@ -53,7 +53,8 @@ def expected_traffic(phase: Phase, device: Device) -> Traffic:
         needed = phase.pairs.traffic_bytes(chip)
         beyond = max(0, round(needed) - read - phase.bytes_written)
         texts.append(pairs_text(phase, chip, needed, "more" if beyond else "less"))
-    return Traffic(read + beyond, phase.bytes_written, beyond, ", ".join(texts))
+    text = f"{units.byte_count(read)} read + {units.byte_count(phase.bytes_written)} written"
+    return Traffic(read + beyond, phase.bytes_written, beyond, f"{text} ({'; '.join(texts)})" if texts else text)
 
 
 def pairs_text(phase: Phase, chip_bytes: int, needed: float, than: str) -> str:
