@@ -17,7 +17,8 @@ def hard_bound(cost: Cost, device: Device) -> tuple[float | None, str]:
     if cost.quality == "counted":
         return None, "no hard bound: a counted cost may hold work that can be left out"
     phases = cost.phases or (cost,)
-    found = [_phase(p, device, peaks, first=i == 0, last=p is phases[-1]) for i, p in enumerate(phases)]
+    end = len(phases) - 1
+    found = [_phase(p, device, peaks, first=i == 0, last=i == end) for i, p in enumerate(phases)]
     hard_s = sum(s for s, _ in found)
     text = found[0][1]
     if cost.phases:
