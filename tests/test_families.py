@@ -187,3 +187,22 @@ def test_truths_are_made_once_and_memory_is_bounded() -> None:
     assert kept.nbytes <= 400_000
     call = problem.make_inputs(WORKLOAD, 7)
     assert kept.get(problem, call, key="timed") is kept.get(problem, call, key="timed")
+
+
+@pytest.mark.parametrize("family", ["positive", "heavy_tail", "ties", "large", "non_finite"])
+def test_edges_stay_sorted(family: str) -> None:
+    def drawn(workload: Workload, generator: torch.Generator) -> Inputs:
+        return Inputs({"x": torch.randn(500, generator=generator), "edges": torch.linspace(-2, 2, 17)})
+
+    asked = Problem(name="bins", reference=torch.bucketize, inputs=drawn)
+    made = family_inputs(asked, WORKLOAD, family, 5)
+    assert made is not None
+    assert torch.equal(made.args["edges"], torch.linspace(-2, 2, 17))
+    assert not torch.equal(made.args["x"], asked.make_inputs(WORKLOAD, 5).args["x"])
+
+
+def test_what_is_sorted_and_alone_is_changed_all_the_same() -> None:
+    asked = Problem(name="wave", reference=torch.sin, inputs=lambda w, g: Inputs({"t": torch.linspace(0, 9, 100)}))
+    made = family_inputs(asked, WORKLOAD, "positive", 5)
+    assert made is not None
+    assert not torch.equal(made.args["t"], torch.linspace(0, 9, 100))

@@ -10,14 +10,26 @@ from ..problem import Inputs
 
 Domain = Literal["any", "positive", "fixed"]
 
+_FEWEST_SORTED = 8  # fewer random numbers may rise by chance
+
 
 def activations(inputs: Inputs) -> list[str]:
-    """Paths of floating arguments with the most axes; module state and vectors beside matrices are weights."""
+    """Paths of floating arguments with the most axes; module state and vectors beside matrices are weights. What rises
+    or falls along its rows (edges of bins, times) stays so, where there is anything else to change."""
     floats = {
         p: t for p, t in inputs.tensors().items() if t.is_floating_point() and p.startswith("args.") and t.numel()
     }
     most = max((t.ndim for t in floats.values()), default=0)
-    return [p for p, t in floats.items() if t.ndim >= min(2, most) and t.ndim > 0 and not is_mask(t)]
+    chosen = [p for p, t in floats.items() if t.ndim >= min(2, most) and t.ndim > 0 and not is_mask(t)]
+    return [p for p in chosen if not is_sorted(floats[p])] or chosen
+
+
+def is_sorted(t: torch.Tensor) -> bool:
+    """Whether every row along the last axis rises, or every row falls, and not all are constant."""
+    if t.shape[-1] < _FEWEST_SORTED:
+        return False
+    steps = t.double().diff(dim=-1)
+    return bool(steps.any()) and bool((steps >= 0).all() | (steps <= 0).all())
 
 
 def is_mask(t: torch.Tensor) -> bool:
