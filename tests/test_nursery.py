@@ -173,3 +173,19 @@ def test_a_fork_of_the_owner_gets_one_of_its_own(child: Child) -> None:
         assert file.read() == b"own"
     os.waitpid(pid, 0)
     assert numbers(child, "return 2 * x") == EXPECTED[0].tolist()
+
+
+ASKED = """
+import os
+(request, theirs), (report, answer) = os.pipe(), os.pipe()
+os.close(theirs)
+one.bear((request, answer), "/", {}, probe=True).wait(20)
+"""
+
+
+@pytest.mark.parametrize("asked", ["", ASKED])
+def test_a_process_that_ends_leaves_none_behind_for_others_to_bury(asked: str) -> None:
+    begun = "from tilewright.child import nursery\none = nursery.start('compilers')\n"
+    text = begun + asked + "print(one._process.pid, flush=True)\n"
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=60)
+    assert not Path("/proc", ended.stdout.strip()).exists()

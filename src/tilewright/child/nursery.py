@@ -8,6 +8,7 @@ process does.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -25,6 +26,7 @@ from .leftovers import remove_abandoned
 PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CXX", "CC", "CUDA_HOME", "CUDA_PATH")
 CHILDREN, COMPILERS = "children", "compilers"
 START_S = 60.0  # for the import of torch, on a busy machine with cold disks
+PARTING_S = 1.0  # for one whose children have all ended, at the end of this process
 _STATUS = struct.Struct("=i")
 
 
@@ -66,6 +68,7 @@ class Nursery:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(START_S)
         self._asking = threading.Lock()
+        self._asked = False
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-m", "tilewright.child.nursery_program", what, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
@@ -97,6 +100,7 @@ class Nursery:
         request = json.dumps(wanted).encode()
         try:
             with self._asking:
+                self._asked = True
                 socket.send_fds(self._control, [request], [*descriptors, *(write for _, write in pipes)])
                 answer = self._control.recv(_STATUS.size)
             if not answer:
@@ -116,6 +120,16 @@ class Nursery:
         self._control.close()
         self._process.kill()
         self._process.wait()
+
+    def leave(self) -> None:
+        """Tell it to end, and wait for a moment: where this process is the last of its container, nobody else would
+        bury it. One that has borne nothing yet may still import torch, and has nothing to clean up."""
+        if not self._asked:
+            self.close()
+            return
+        self._control.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PARTING_S)
 
 
 _lock = threading.Lock()
@@ -148,6 +162,13 @@ def bear(
     return start(what).bear(descriptors, folder, environment, compiler, probe)
 
 
+def _leave_all() -> None:
+    with _lock:
+        for one in _running.values():
+            one.leave()
+        _running.clear()
+
+
 def _forget() -> None:
     """A fork of this process has no nursery yet: two that ask the same one would take each other's answers."""
     global _running, _lock
@@ -155,3 +176,4 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
+atexit.register(_leave_all)
