@@ -3,8 +3,8 @@
 Run: python bench/corpus_record.py --device cuda -o bench/results/h200/corpus.json [--seconds 500] [--untimed]
 
 What is in the file already is not run again, so that a run that ended early can be gone on with. Candidates that are
-made for a processor (numpy, C++, threads, files) are left out on a GPU. `--untimed` judges results only, which
-decides for wrong and honest candidates, and lets several processes (`--part 1/4`) share a GPU.
+made for a processor (numpy, C++, threads, files, tensors in host memory) are left out on a GPU. `--untimed` judges
+results only, which decides for wrong and honest candidates, and lets several processes (`--part 1/4`) share a GPU.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from corpus_files import Court, Entry, complaint, court, entries  # noqa: E402
 from tilewright.device import detect, environment  # noqa: E402
 
 COLUMNS = ["kind", "candidates", "judged rightly", "judged wrongly"]
+# Also what makes tensors without saying where: they lie in host memory.
 _FOR_PROCESSORS = re.compile(
     r"numpy|ctypes|cpp|load_inline|mmap|subprocess|threading|multiprocess|socket|set_num_threads|/proc|\bos\b|triton"
+    r"|torch\.(?:arange|zeros|ones|empty|full|tensor|eye|linspace|randn?|randint|randperm|tri[lu]_indices|Generator)"
+    r"\((?![^\n]*device)"
 )
 
 

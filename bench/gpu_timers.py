@@ -30,6 +30,7 @@ from tilewright.measure import timers
 
 _ROTATED_BYTES = 3 * (60 << 20)
 _PAUSE_S, _SAMPLES = 0.025, 9
+_MOST_SETS = 4096
 OPERATIONS: dict[str, tuple[Callable[..., torch.Tensor], tuple[tuple[int, ...], ...]]] = {
     "add 16x1024": (torch.add, ((16, 1024), (16, 1024))),
     "add 1024x4096": (torch.add, ((1024, 4096), (1024, 4096))),
@@ -104,7 +105,7 @@ def others_table(kernelbench: Path | None) -> dict[str, Any]:
 
 def rotated(shapes: tuple[tuple[int, ...], ...]) -> list[tuple[torch.Tensor, ...]]:
     one = sum(torch.Size(s).numel() for s in shapes) * 2
-    count = max(2, min(512, -(-_ROTATED_BYTES // one)))
+    count = max(2, min(_MOST_SETS, -(-_ROTATED_BYTES // one)))
     return [tuple(torch.randn(s, device="cuda", dtype=torch.bfloat16) for s in shapes) for _ in range(count)]
 
 

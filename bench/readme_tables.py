@@ -23,6 +23,12 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("h200", "profile", "trust")))
 _MOST = 12  # rows of a ranking
+_MORE = (  # columns of a benchmark, where they were measured
+    ("warm", "warm_s", units.seconds),
+    ("no graph", "eager_s", units.seconds),
+    ("sustained", "sustained_s", units.seconds),
+    ("energy", "energy_j", units.joules),
+)
 _PLACE = re.compile(r"(<!-- table: ([\w/-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -69,10 +75,16 @@ def _search(data: dict[str, Any]) -> str:
 
 
 def _bench(data: dict[str, Any]) -> str:
-    bases = list(dict.fromkeys(name for r in data["rows"] for name in r["speedup"]))
+    timed = [r for r in data["rows"] if r["median_s"] is not None]
+    bases = list(dict.fromkeys(name for r in timed for name in r["speedup"]))
+    more = [part for part in _MORE if any(r.get(part[1]) for r in timed)]
     rows = [
-        [r["op"], r["impl"], r["workload"], r["status"], *_times(r), *(units.times(r["speedup"].get(b)) for b in bases)]
-        for r in data["rows"]
+        [
+            *(r["op"], r["impl"], r["workload"], r["status"], *_times(r)),
+            *(units.times(r["speedup"].get(b)) for b in bases),
+            *(shown(r.get(key)) for _, key, shown in more),
+        ]
+        for r in timed
     ]
     columns = [
         "operator",
@@ -82,6 +94,7 @@ def _bench(data: dict[str, Any]) -> str:
         "median (95 % interval)",
         "of bound",
         *(f"over {b}" for b in bases),
+        *(name for name, _, _ in more),
     ]
     return markdown(f"Verified, then timed side by side{_machine(data)}.", columns, rows)
 

@@ -113,7 +113,7 @@ def test_a_benchmark_also_says_what_a_call_takes_in_a_cache_without_a_graph_and_
     for record in records.values():
         measured = record.measurement
         assert record.passed and measured is not None, record.verdict
-        assert measured.state == "cold" and measured.warm_s < 0.95 * measured.median_s
+        assert measured.state == "cold" and measured.warm_s < measured.median_s
         assert measured.eager_s > 0.8 * measured.host_s  # launches take the host at least that long
         assert measured.sustained_s is not None and measured.kernel_s is not None
         assert 50 < measured.energy_j / measured.sustained_s < 1.1 * limit_w
