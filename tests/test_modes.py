@@ -152,9 +152,26 @@ def test_energy_is_of_the_time_under_load(watts: int, joules: float | None, monk
 
     monkeypatch.setattr(modes, "ClockState", State)
     session = Replayed(calls_s)
-    found = modes.under_load(session, INPUTS, first_block(session), CALL_S)  # type: ignore[arg-type]
+    found = modes.under_load(session, INPUTS, first_block(session), CALL_S, inspect)  # type: ignore[arg-type]
     assert found["sustained_s"] == pytest.approx(0.1 / 3)
     assert found["energy_j"] == (pytest.approx(joules, rel=0.1) if joules else None)
+
+
+@pytest.mark.parametrize(("takes_s", "said"), [(CALL_S, {"sustained_s", "energy_j"}), (CALL_S / 3, set())])
+def test_load_is_judged_and_may_not_leave_work_out(
+    takes_s: float, said: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modes, "ClockState", lambda gpu: SimpleNamespace(energy_j=None))
+    session, judged = Replayed(lambda eager, replays: [takes_s] * replays), []
+
+    def look(slot: int, outcome: Any) -> None:
+        inspect(slot, outcome)
+        judged.append(slot)
+
+    with modes.unless_disturbed():
+        found = modes.under_load(session, INPUTS, first_block(session), CALL_S, look)  # type: ignore[arg-type]
+        assert set(found) == said
+    assert judged == [0] and session.given[0][0] is INPUTS[1]
 
 
 def test_power_is_known_between_two_moves_of_the_counter() -> None:
