@@ -83,7 +83,9 @@ def test_a_count_or_density_touches_at_least_a_full_rectangle() -> None:
     [
         (lambda: KeptBlocks.of_count(2, 2, 5), "5 blocks are kept of 2 x 2"),
         (lambda: KeptBlocks.of_density(2, 2, 1.5), "between 0 and 1, not 1.5"),
+        (lambda: KeptBlocks.of_count(0, 2, 0), "has rows and columns, not 0 x 2"),
         (lambda: KeptBlocks.of_mask([True, False]), "two dimensions"),
+        (lambda: KeptBlocks.of_mask([[]]), "two dimensions"),
         (lambda: stored_bytes(8, 4, group=128), "groups have a size and bits"),
         (lambda: bits_of("bool_"), "no width is known"),
         (lambda: attention_cost(1, 1, 8, 8, 4, "float32", blocks=KeptBlocks.of_count(3, 2, 1)), "do not tile"),

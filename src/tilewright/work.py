@@ -28,8 +28,8 @@ class KeptBlocks:
     def of_mask(cls, mask: Any) -> KeptBlocks:
         """From a two-dimensional mask of bools: nested lists, or whatever has `tolist`."""
         grid = mask.tolist() if hasattr(mask, "tolist") else list(mask)
-        if not grid or not all(isinstance(row, list | tuple) and len(row) == len(grid[0]) for row in grid):
-            raise ValueError("a block mask has two dimensions, and rows of one length")
+        if not grid or not all(isinstance(row, list | tuple) and 0 < len(row) == len(grid[0]) for row in grid):
+            raise ValueError("a block mask has two dimensions, and rows of one length, which is not 0")
         rows_touched, columns_touched = sum(map(any, grid)), sum(map(any, zip(*grid, strict=True)))
         kept = sum(bool(block) for row in grid for block in row)
         return cls(len(grid), len(grid[0]), kept, rows_touched, columns_touched)
@@ -37,6 +37,8 @@ class KeptBlocks:
     @classmethod
     def of_count(cls, rows: int, columns: int, kept: int) -> KeptBlocks:
         """From the number of kept blocks."""
+        if rows < 1 or columns < 1:
+            raise ValueError(f"a grid of blocks has rows and columns, not {rows} x {columns}")
         if not 0 <= kept <= rows * columns:
             raise ValueError(f"{kept} blocks are kept of {rows} x {columns}: between 0 and {rows * columns} may be")
         return cls(rows, columns, kept, -(-kept // columns) if kept else 0, -(-kept // rows) if kept else 0)
