@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 _HOST_CALLS = 16  # far fewer launches than the queue of a stream takes
-_MARKS = 128  # events that are made ahead of the clock
+_MARKS = 256  # events that are made ahead of the clock
 
 
 class Replay:
