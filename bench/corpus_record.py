@@ -4,7 +4,8 @@ Run: python bench/corpus_record.py --device cuda -o bench/results/h200/corpus.js
 
 What is in the file already is not run again, so that a run that ended early can be gone on with. Candidates that are
 made for a processor (numpy, C++, threads, files, tensors in host memory) are left out on a GPU. `--untimed` judges
-results only, which decides for wrong and honest candidates, and lets several processes (`--part 1/4`) share a GPU.
+results only, which decides for wrong and honest candidates, and lets several processes (`--part 1/4`) share a GPU,
+each with a file of its own: one that two write to keeps the results of the last.
 """
 
 from __future__ import annotations
