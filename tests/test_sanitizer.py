@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,7 +12,7 @@ from tilewright.build.cpp import find_compiler
 from tilewright.candidate import Candidate, Status
 from tilewright.problem import Inputs
 from tilewright.verify import Verdict
-from tilewright.verify.gpu_sanitizer import read, sanitized_on_gpu
+from tilewright.verify.gpu_sanitizer import read, sanitized_on_gpu, written_to
 from tilewright.verify.sanitizer import Sanitized, _read, applies, runtime_libraries, sanitize, sanitized
 
 SOURCE = """
@@ -99,6 +102,15 @@ def test_what_compute_sanitizer_writes_is_read() -> None:
     assert read("racecheck", clean, "", 0, 2) == Sanitized("clean over 2 calls")
     ended = read("memcheck", "========= COMPUTE-SANITIZER\n========= Device not supported\n", "", 1, 2)
     assert ended == Sanitized("not finished: Device not supported")
+
+
+def test_a_log_is_a_file_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("said")
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")  # nobody writes: a reader that waits, waits for ever
+    found = {name: written_to(str(tmp_path / name)) for name in ("log", "link", "folder", "pipe", "nothing")}
+    assert found == {"log": "said", "link": "", "folder": "", "pipe": "", "nothing": ""}
 
 
 def test_only_kernels_of_its_own_are_looked_at_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +28,7 @@ from .verdict import Verdict
 
 TOOLS = ("memcheck", "racecheck", "initcheck")
 TIMEOUT_S = 150.0
-_FOUND_CODE = 66
+_FOUND_CODE, _LOG_BYTES = 66, 1 << 20
 _PLACES = ("/usr/local/cuda/bin", "/opt/cuda/bin")
 _REPORT = re.compile(
     r"^========= ((?:Invalid|Misaligned|Out-of-range|Uninitialized|Error: (?:Race|Potential))[^\n]*)"
@@ -86,8 +87,18 @@ def sanitize(program: str, tool: str, candidate: Candidate, calls: Sequence[Inpu
         done = call_program(ahead, scratch.path, _environment(scratch.path, gpu), TIMEOUT_S)
         if done is None:
             return Sanitized(f"not finished after {TIMEOUT_S:.0f} s")
-        written = Path(log).read_text(errors="replace") if os.path.exists(log) else ""
-        return read(tool, written, *done, len(calls))
+        return read(tool, written_to(log), *done, len(calls))
+
+
+def written_to(log: str) -> str:
+    """The text of the file `log`, at most its first MiB; "" where there is none. The candidate can write to it,
+    and may leave a link or a pipe: neither is followed or waited for."""
+    try:
+        with open(log, "rb", opener=lambda path, how: os.open(path, how | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return file.read(_LOG_BYTES).decode(errors="replace") if regular else ""
+    except OSError:
+        return ""
 
 
 def _environment(folder: str, gpu: int) -> dict[str, str]:
