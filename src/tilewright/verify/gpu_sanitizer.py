@@ -91,8 +91,8 @@ def sanitize(program: str, tool: str, candidate: Candidate, calls: Sequence[Inpu
 
 
 def written_to(log: str) -> str:
-    """The text of the file `log`, at most its first MiB; "" where there is none. The candidate can write to it,
-    and may leave a link or a pipe: neither is followed or waited for."""
+    """The text of the file `log`, at most its first MiB; "" where there is none. The candidate can write to it, and
+    may leave a link or a pipe: neither is followed or waited for."""
     try:
         with open(log, "rb", opener=lambda path, how: os.open(path, how | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
