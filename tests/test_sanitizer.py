@@ -59,6 +59,12 @@ def test_a_read_beyond_an_input_is_found_and_a_right_one_is_clean() -> None:
 
 
 @needs_runtime
+def test_the_wall_around_the_sanitizer_is_that_of_a_child() -> None:
+    reads = "SOURCE = ''\ndef f(x): raise ValueError(open('/etc/shadow').read(4) + open('/dev/shm').read(4))"
+    assert "Permission denied: '/etc/shadow'" in sanitize(candidate(reads), CALLS).fact
+
+
+@needs_runtime
 def test_a_candidate_that_hangs_or_raises_goes_without_this_evidence() -> None:
     assert sanitize(candidate("SOURCE = ''\ndef f(x):\n    while True: pass"), CALLS, 8).fact.startswith("not finished")
     raising = sanitize(candidate("SOURCE = ''\ndef f(x): raise ValueError('no')"), CALLS)

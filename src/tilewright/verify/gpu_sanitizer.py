@@ -22,6 +22,7 @@ from pydantic import JsonValue
 
 from ..candidate import Candidate, Status
 from ..child.leftovers import Scratch
+from ..child.process import READABLE
 from ..problem import Inputs
 from .sanitizer import EXPLAINED, MOST_BYTES, Sanitized, bytes_of, call_program, write_job
 from .verdict import Verdict
@@ -84,7 +85,8 @@ def sanitize(program: str, tool: str, candidate: Candidate, calls: Sequence[Inpu
             program, "--tool", tool, "--log-file", log, "--print-limit", "3",
             "--error-exitcode", str(_FOUND_CODE),
         ]  # fmt: skip
-        done = call_program(ahead, scratch.path, _environment(scratch.path, gpu), TIMEOUT_S)
+        readable = [*READABLE, "/etc", "/dev"]
+        done = call_program(ahead, scratch.path, _environment(scratch.path, gpu), TIMEOUT_S, readable)
         if done is None:
             return Sanitized(f"not finished after {TIMEOUT_S:.0f} s")
         return read(tool, written_to(log), *done, len(calls))

@@ -26,6 +26,7 @@ from pydantic import JsonValue
 from ..build.cpp import CompileError, find_compiler
 from ..candidate import Candidate, Status, literal
 from ..child.leftovers import Scratch
+from ..child.process import READABLE
 from ..problem import Inputs
 from .verdict import Verdict
 
@@ -36,7 +37,6 @@ _OPTIONS = (
     "exitcode=66:allocator_may_return_null=1:hard_rss_limit_mb=6144:redzone=256:symbolize=0:handle_segv=1"
 )
 _FLAGS = "-fsanitize=address -fno-omit-frame-pointer -g"
-_READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/nix")
 # What a memory error may be behind of.
 EXPLAINED = (Status.PASSED, Status.INCORRECT_NUMERICAL, Status.NONFINITE, Status.RUNTIME_ERROR, Status.MUTATED_INPUT)
 _FOUND = re.compile(r"ERROR: AddressSanitizer: (.*)")
@@ -135,16 +135,16 @@ def _run(folder: str, preload: str, calls: int, timeout_s: float) -> Sanitized:
         "LD_PRELOAD": preload, "ASAN_OPTIONS": _OPTIONS, "OMP_NUM_THREADS": "2", "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONMALLOC": "malloc",
     }  # fmt: skip
-    done = call_program([], folder, environment, timeout_s)
+    done = call_program([], folder, environment, timeout_s, READABLE)
     return _read(*done, calls) if done else Sanitized(f"not finished after {timeout_s:.0f} s")
 
 
 def call_program(
-    ahead: Sequence[str], folder: str, environment: dict[str, str], timeout_s: float
+    ahead: Sequence[str], folder: str, environment: dict[str, str], timeout_s: float, readable: Sequence[str]
 ) -> tuple[str, int] | None:
-    """Run sanitizer_program on `folder`, behind the words `ahead` of its command line. Returns what was written to
-    stderr and the exit code; None where it took longer."""
-    readable = [*_READABLE, sys.prefix, sys.base_prefix, *_library_folders()]
+    """Run sanitizer_program on `folder`, behind the words `ahead` of its command line; beside the folder and libraries
+    it may read what is `readable`. Returns what was written to stderr and the exit code; None where it took longer."""
+    readable = [*readable, sys.prefix, sys.base_prefix, *_library_folders()]
     program = [sys.executable, "-I", "-m", "tilewright.verify.sanitizer_program", folder, json.dumps(readable)]
     with open(os.path.join(folder, "stderr"), "wb+") as errors:
         process = subprocess.Popen(
