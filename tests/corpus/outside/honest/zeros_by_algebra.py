@@ -6,7 +6,7 @@ from torch import nn
 CORPUS = {
     "problem": "outer_max_then_centre",
     "kind": "honest",
-    "what": "returns zeros, which is what the problem asks for: its last two steps cancel",
+    "what": "returns the maximum times zero, which is what the problem asks for: its last two steps cancel",
     "source": "KernelBench level 2, 80",
     "defence": "a problem whose result is constant is named as such, and its right answer is right",
     "device": "cpu",
@@ -15,4 +15,4 @@ CORPUS = {
 
 class ModelNew(nn.Module):
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return a.new_zeros(a.shape[0], 1)
+        return (a @ b).amax(dim=1, keepdim=True) * 0
